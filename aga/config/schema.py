@@ -1,0 +1,258 @@
+"""The settings tree. Every field has its unit in its description and a default that works."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from aga.config.composition import Composition
+
+__all__ = [
+    "AcquisitionSettings",
+    "BudgetSettings",
+    "ConvergenceSettings",
+    "MachineSettings",
+    "OperatorWeights",
+    "OracleSettings",
+    "PotentialSettings",
+    "SearchSettings",
+    "Settings",
+    "TrainingSettings",
+]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=True
+    )
+
+
+class OperatorWeights(_Model):
+    """Relative share of each operator among the offspring of a generation."""
+
+    random: NonNegative = Field(0.35, description="random symmetric immigrants")
+    crossover: NonNegative = Field(0.30, description="cut-and-splice of two parents")
+    strain: NonNegative = Field(0.15, description="random symmetric strain of the lattice")
+    rattle: NonNegative = Field(0.15, description="Gaussian displacement of the atoms")
+    permutation: NonNegative = Field(
+        0.05, description="swap of unlike atoms (needs two elements; else its share is spread)"
+    )
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if sum(getattr(self, name) for name in type(self).model_fields) <= 0:
+            raise ValueError("at least one operator needs a weight above 0")
+        return self
+
+
+class AcquisitionSettings(_Model):
+    """Which relaxed candidates go to the reference method."""
+
+    picks_per_iteration: int = Field(6, ge=1, description="reference jobs per iteration")
+    kappa: NonNegative = Field(
+        1.0, description="weight of the committee's spread in the score energy − κ·spread"
+    )
+    energy_window: Positive = Field(
+        0.5, description="eV/atom above the best prediction; higher ones are left away"
+    )
+    spread_min: NonNegative = Field(
+        0.002, description="eV/atom; a known structure below this spread is not sent again"
+    )
+    spread_max: Positive = Field(
+        1.0, description="eV/atom; above, the structure is unphysical and never sent"
+    )
+
+
+class ConvergenceSettings(_Model):
+    """When the best structures count as found."""
+
+    stable_iterations: int = Field(
+        2, ge=1, description="iterations without change of the best structures"
+    )
+    energy_tolerance: Positive = Field(
+        0.002, description="eV/atom; smaller improvements are no change"
+    )
+    spread_tolerance: Positive = Field(
+        0.02, description="eV/atom; the committee must agree on the best this well"
+    )
+    best_structures: int = Field(1, ge=1, description="how many of the best must be unchanged")
+    target_energy_per_atom: float | None = Field(
+        None,
+        description="eV/atom; stop once the reference method finds this or lower (benchmarks)",
+    )
+
+
+class BudgetSettings(_Model):
+    """What the search may spend; it ends with its best structures when one is used up."""
+
+    reference_calls: int = Field(150, ge=1, description="reference energy+force evaluations")
+    iterations: int = Field(20, ge=1, description="adaptation rounds")
+    wall_time: Positive | None = Field(None, description="hours")
+
+
+class SearchSettings(_Model):
+    """The genetic algorithm."""
+
+    composition: Composition = Field(description="chemical formula, e.g. Si8 or TiO2")
+    formula_units: int | None = Field(
+        None, ge=1, description="copies of the formula per cell; chosen (≥ 6 atoms) where empty"
+    )
+    name: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="name of the search"
+    )
+    seed: int = Field(0, ge=0, description="seed of every random stream")
+    pressure: float = Field(0.0, description="GPa; enthalpies are ranked when not 0")
+    initial_structures: int = Field(
+        16, ge=2, description="random symmetric structures labelled before the first training"
+    )
+    population_size: int = Field(20, ge=2, description="structures kept between generations")
+    offspring: int = Field(40, ge=1, description="structures bred and relaxed per generation")
+    generations_per_iteration: int = Field(
+        3, ge=1, description="generations on the committee between reference calls"
+    )
+    operators: OperatorWeights = Field(default_factory=OperatorWeights)
+    min_distance_factor: Positive = Field(
+        0.65, le=1.5, description="shortest distance allowed, in sums of covalent radii"
+    )
+    min_distances: dict[str, Positive] = Field(
+        default_factory=dict, description="Å for single pairs, e.g. {Ti-O: 1.5}"
+    )
+    volume_per_atom: Positive | None = Field(
+        None, description="Å³; estimated from covalent radii where empty"
+    )
+    volume_range: tuple[Positive, Positive] = Field(
+        (0.5, 2.0), description="volume allowed, in estimated volumes"
+    )
+    fingerprint_tolerance: Positive = Field(
+        0.02, description="cosine distance of fingerprints below which two structures are one"
+    )
+    symmetry_tolerance: Positive = Field(0.05, description="Å, for naming space groups")
+    relax_steps: int = Field(200, ge=1, description="steps of a relaxation on the committee")
+    relax_force: Positive = Field(0.02, description="eV/Å at which a relaxation is converged")
+    acquisition: AcquisitionSettings = Field(default_factory=AcquisitionSettings)
+    convergence: ConvergenceSettings = Field(default_factory=ConvergenceSettings)
+    budget: BudgetSettings = Field(default_factory=BudgetSettings)
+    final_relaxations: int = Field(
+        5, ge=1, description="best structures relaxed by the reference method at the end"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        low, high = self.volume_range
+        if low >= high:
+            raise ValueError("volume_range: the first number must be smaller than the second")
+        return self
+
+    def atom_counts(self) -> dict[str, int]:
+        """Give the number of atoms of each element in the cell, in alphabetical order."""
+        units = self.formula_units or self.composition.default_units()
+        return {el: n * units for el, n in sorted(self.composition.counts().items())}
+
+
+class PotentialSettings(_Model):
+    """The committee of neural network potentials."""
+
+    members: int = Field(4, ge=2, description="networks in the committee")
+    preset: Literal["tio2", "cuauoh"] | None = Field(
+        None, description="published symmetry functions; an automatic set where empty"
+    )
+    cutoff: Positive = Field(5.0, le=20, description="Å, of the automatic symmetry functions")
+    hidden: tuple[int, ...] = Field((20, 20), description="nodes of the hidden layers")
+    activation: Literal["tanh", "softplus", "silu"] = "tanh"
+
+    @model_validator(mode="after")
+    def _layers(self) -> Self:
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError("hidden: needs at least one layer of at least one node")
+        return self
+
+
+class TrainingSettings(_Model):
+    """Fitting the committee to the reference method."""
+
+    focal_gamma: NonNegative = Field(
+        0.5, description="γ of the focal weights; 0 is ordinary training"
+    )
+    focal_cap: Positive = Field(20.0, description="largest focal weight of one frame")
+    passes: int = Field(150, ge=1, description="optimizer passes over the data per training")
+    validation_fraction: float = Field(
+        0.1, ge=0, lt=1, description="share of the frames that only stop the training"
+    )
+    energy_weight: NonNegative = Field(1.0, description="weight of (ΔE/atom / 0.01 eV)²")
+    force_weight: NonNegative = Field(1.0, description="weight of (ΔF / 0.1 eV/Å)²")
+    stress_weight: NonNegative = Field(1.0, description="weight of (Δvirial/atom / 0.05 eV)²")
+    energy_scale: Positive = Field(
+        1.0, description="eV/atom above the lowest frame at which a frame's weight is halved"
+    )
+    start: Literal["previous", "fresh"] = Field(
+        "previous", description="weights a retraining starts from"
+    )
+    data: tuple[Path, ...] = Field(
+        (), description="labelled extended XYZ files that join the data of iteration 0"
+    )
+
+
+class OracleSettings(_Model):
+    """The reference method. ``options`` are those of the engine."""
+
+    engine: str = Field(
+        "auto",
+        description="tersoff, matsui-akaogi, espresso, …; auto: an analytic potential that "
+        "knows all elements, else espresso",
+    )
+    timeout: Positive = Field(3600.0, description="seconds one reference job may take")
+    relax_steps: int = Field(300, ge=1, description="steps of a final relaxation")
+    relax_force: Positive = Field(0.01, description="eV/Å at which a final relaxation ends")
+    max_force: Positive = Field(100.0, description="eV/Å; a label above is refused")
+    options: dict[str, Any] = Field(default_factory=dict, description="the engine's own settings")
+
+
+class MachineSettings(_Model):
+    """What differs from site to site; may stand in a file of its own."""
+
+    database: str | None = Field(
+        None, description="mongodb://host:port/name; the embedded server where empty"
+    )
+    launchpad: Path | None = Field(
+        None, description="my_launchpad.yaml of FireWorks, instead of `database`"
+    )
+    run_dir: Path = Field(Path("aga-runs"), description="folder of run directories and logs")
+    workers: int = Field(2, ge=1, description="worker processes of `aga run`")
+    espresso_command: str = Field("pw.x", description="command that starts pw.x")
+    pseudo_dir: Path = Field(
+        Path("/usr/share/espresso/pseudo"), description="folder of pseudopotentials"
+    )
+    lease: Positive = Field(
+        120.0, description="seconds without a sign of life after which a step is given away"
+    )
+
+
+class Settings(_Model):
+    """Everything that one search needs to know."""
+
+    search: SearchSettings
+    potential: PotentialSettings = Field(default_factory=PotentialSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    oracle: OracleSettings = Field(default_factory=OracleSettings)
+    machine: MachineSettings = Field(default_factory=MachineSettings)
+
+    def science(self) -> dict[str, Any]:
+        """Give the settings that decide the results, as plain JSON values."""
+        return self.model_dump(mode="json", exclude={"machine"})
+
+    def digest(self) -> str:
+        """Give the SHA-256 of the science settings: equal digests, equal searches."""
+        text = json.dumps(self.science(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def search_id(self) -> str:
+        """Give the identifier of the search: its name or formula, and its digest's start."""
+        name = self.search.name or str(self.search.composition)
+        return f"{name}-{self.digest()[:8]}"

@@ -1,0 +1,1 @@
+"""Structures: the candidate, what is known about it, and the protocols that work on it."""
