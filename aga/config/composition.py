@@ -7,16 +7,16 @@ from difflib import get_close_matches
 from math import ceil
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
-__all__ = ["ELEMENTS", "Composition", "Formula"]
+__all__ = ["ELEMENTS", "Composition", "ElementPair", "Formula"]
 
 ELEMENTS: tuple[str, ...] = tuple(
-    (
-        "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As "
-        "Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd "
-        "Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu "
-    ).split()
+    re.findall(
+        "[A-Z][a-z]?",
+        "HHeLiBeBCNOFNeNaMgAlSiPSClArKCaScTiVCrMnFeCoNiCuZnGaGeAsSeBrKrRbSrYZrNbMoTcRuRhPdAgCd"
+        "InSnSbTeIXeCsBaLaCePrNdPmSmEuGdTbDyHoErTmYbLuHfTaWReOsIrPtAuHgTlPbBiPoAtRnFrRaAcThPaUNpPu",
+    )
 )
 """Symbols in the order of their atomic numbers, from 1."""
 
@@ -117,3 +117,14 @@ Composition = Annotated[
     WithJsonSchema({"type": "string", "examples": ["Si8", "TiO2"]}),
 ]
 """A :class:`Formula` as a field of the settings."""
+
+
+def _check_pair(text: str) -> str:
+    first, dash, second = text.partition("-")
+    if not dash or first not in ELEMENTS or second not in ELEMENTS:
+        raise ValueError(f"{text!r} is not a pair of elements; write it as Ti-O")
+    return text
+
+
+ElementPair = Annotated[str, AfterValidator(_check_pair)]
+"""Two element symbols as a key of the settings, such as ``Ti-O``."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aga.config.composition import Composition
+from aga.config.composition import Composition, ElementPair
 
 __all__ = [
     "AcquisitionSettings",
@@ -85,6 +85,7 @@ class ConvergenceSettings(_Model):
     best_structures: int = Field(1, ge=1, description="how many of the best must be unchanged")
     target_energy_per_atom: float | None = Field(
         None,
+        allow_inf_nan=False,
         description="eV/atom; stop once the reference method finds this or lower (benchmarks)",
     )
 
@@ -108,7 +109,9 @@ class SearchSettings(_Model):
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="name of the search"
     )
     seed: int = Field(0, ge=0, description="seed of every random stream")
-    pressure: float = Field(0.0, description="GPa; enthalpies are ranked when not 0")
+    pressure: float = Field(
+        0.0, allow_inf_nan=False, description="GPa; enthalpies are ranked when not 0"
+    )
     initial_structures: int = Field(
         16, ge=2, description="random symmetric structures labelled before the first training"
     )
@@ -121,7 +124,7 @@ class SearchSettings(_Model):
     min_distance_factor: Positive = Field(
         0.65, le=1.5, description="shortest distance allowed, in sums of covalent radii"
     )
-    min_distances: dict[str, Positive] = Field(
+    min_distances: dict[ElementPair, Positive] = Field(
         default_factory=dict, description="Å for single pairs, e.g. {Ti-O: 1.5}"
     )
     volume_per_atom: Positive | None = Field(
