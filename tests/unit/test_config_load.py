@@ -162,8 +162,7 @@ def test_no_code_and_no_endless_aliases(tmp_path: Path) -> None:
         ("search: {composition: Si8, volume_range: [1]}", "no value number 2"),
         ("search: {composition: Si8, volume_range: [1, 2, 3]}", "at most 2 values"),
         (
-            "search:\n  composition: Si8\n  operators:\n    {random: 0, crossover: 0, strain: 0, "
-            "rattle: 0, permutation: 0}",
+            "search:\n  composition: Si8\n  operators: {random: 0, crossover: 0, strain: 0, rattle: 0, permutation: 0}",  # noqa: E501 - one YAML text
             "at least one operator",
         ),
         ("search: {composition: Si8}\npotential: {preset: tio}", "one of tio2, cuauoh"),
