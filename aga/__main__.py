@@ -1,0 +1,8 @@
+"""``python -m aga``: the same as the ``aga`` command."""
+
+from __future__ import annotations
+
+from aga.cli.main import main
+
+if __name__ == "__main__":
+    main()

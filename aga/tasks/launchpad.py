@@ -1,0 +1,109 @@
+"""The FireWorks LaunchPad that the workers of a search use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from fireworks.core.launchpad import LaunchPad
+from pymongo import ReturnDocument
+from pymongo.errors import PyMongoError
+
+from aga.errors import DatabaseUnavailableError
+
+__all__ = ["LIVE_STATES", "SearchLaunchPad", "reachable"]
+
+LIVE_STATES = ("READY", "WAITING", "RESERVED", "RUNNING")
+"""Firework states in which somebody has it in hand or will take it."""
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turn a lost connection inside FireWorks into ours.
+
+    Raises
+    ------
+    aga.errors.DatabaseUnavailableError
+        The database did not answer.
+    """
+    try:
+        yield
+    except PyMongoError as error:
+        raise DatabaseUnavailableError(
+            f"FireWorks can't reach the database: {error}",
+            remedy="`aga db status` tells whether the server is up; workers try again",
+        ) from error
+
+
+class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
+    """A LaunchPad that is right on every server that speaks MongoDB's protocol.
+
+    Stock FireWorks draws its ids from the *old* document of ``find_one_and_update``. Servers
+    on which that one operation is not atomic hand out the same id twice; the *new* document is
+    atomic everywhere, so ids are drawn from it and the increment is subtracted again.
+    """
+
+    @classmethod
+    def of(cls, launchpad: LaunchPad) -> Self:
+        """Take over the connection of a stock LaunchPad."""
+        if isinstance(launchpad, cls):
+            return launchpad
+        return cls(**launchpad.to_dict())
+
+    def ensure_ready(self) -> None:
+        """Create the id counter and the indexes of a new database; change nothing in an old one."""
+        if self.fw_id_assigner.find_one({}) is None:
+            self.fw_id_assigner.update_one(
+                {"_id": -1},
+                {"$setOnInsert": {"next_fw_id": 1, "next_launch_id": 1}},
+                upsert=True,
+            )
+            self.tuneup(bkground=False)
+
+    def get_new_fw_id(self, quantity: int = 1) -> int:
+        """Draw ``quantity`` firework ids and give the first."""
+        return self._draw("next_fw_id", quantity)
+
+    def get_new_launch_id(self) -> int:
+        """Draw one launch id."""
+        return self._draw("next_launch_id", 1)
+
+    def _draw(self, counter: str, quantity: int) -> int:
+        document = self.fw_id_assigner.find_one_and_update(
+            {}, {"$inc": {counter: quantity}}, return_document=ReturnDocument.AFTER
+        )
+        if document is None:
+            self.ensure_ready()
+            return self._draw(counter, quantity)
+        return int(document[counter]) - quantity
+
+    def live(self, fw_ids: list[int]) -> set[int]:
+        """Give those of the fireworks that are waiting to run or running, in a workflow.
+
+        A crash between the two writes of ``add_wf`` leaves a firework without a workflow;
+        such a one can't complete and does not count.
+        """
+        alive = {
+            d["fw_id"]
+            for d in self.fireworks.find(
+                {"fw_id": {"$in": fw_ids}, "state": {"$in": list(LIVE_STATES)}}, {"fw_id": 1}
+            )
+        }
+        held = self.workflows.find({"nodes": {"$in": sorted(alive)}}, {"nodes": 1})
+        return alive & {node for w in held for node in w["nodes"]}
+
+    def abandon(self, fw_id: int) -> None:
+        """Archive a firework whose worker died, and free its workflow's lock.
+
+        Written directly: FireWorks' own way waits for a lock that the dead worker may hold.
+        """
+        now = datetime.now(UTC).isoformat()
+        archived: dict[str, Any] = {"state": "ARCHIVED", "updated_on": now}
+        self.launches.update_many({"fw_id": fw_id, "state": "RUNNING"}, {"$set": archived})
+        self.fireworks.update_one({"fw_id": fw_id}, {"$set": archived})
+        self.workflows.update_one(
+            {"nodes": fw_id},
+            {"$set": {**archived, f"fw_states.{fw_id}": "ARCHIVED"}, "$unset": {"locked": True}},
+        )

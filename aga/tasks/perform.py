@@ -1,0 +1,170 @@
+"""Perform one step under an attempt token: claim, compute, commit, plan what follows."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+import traceback
+from types import TracebackType
+from typing import Any, Self
+
+from fireworks.core.launchpad import LaunchPad
+
+from aga.config.load import settings_from_dict
+from aga.errors import (
+    AgaError,
+    DiskFullError,
+    StaleAttemptError,
+    UnavailableError,
+)
+from aga.store.documents import Attempt, Worker
+from aga.store.repository import Repository
+from aga.tasks.context import StepContext
+from aga.tasks.dispatch import add_fireworks, advance, search_settings
+from aga.tasks.launchpad import SearchLaunchPad
+from aga.tasks.steps import STEPS, give_up
+
+__all__ = ["MAX_ATTEMPTS", "RetryStepError", "perform", "start"]
+
+MAX_ATTEMPTS = 3
+"""Attempts at one step before it counts as failed."""
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Renew the lease of an attempt in the background while its step computes."""
+
+    def __init__(self, repository: Repository, attempt: Attempt, lease: float) -> None:
+        self._repository = repository
+        self._attempt = attempt
+        self._lease = lease
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self._lease / 4):
+            try:
+                if not self._repository.renew(self._attempt, self._lease):
+                    log.warning("%s: the lease is lost", self._attempt.step_id)
+                    return
+            except UnavailableError as error:
+                log.warning("%s: lease not renewed: %s", self._attempt.step_id, error)
+
+
+def start(settings: dict[str, Any], launchpad: LaunchPad) -> str:
+    """Create a search (or find it) and plan its next step; give its identifier."""
+    ours = SearchLaunchPad.of(launchpad)
+    repository = Repository.from_database(ours.db)
+    repository.ensure_indexes()
+    tree = settings_from_dict(settings)
+    repository.create_search(tree)
+    advance(repository, ours, tree.search_id())
+    return tree.search_id()
+
+
+def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:
+    """Perform a step, commit its result under its attempt token and plan what follows.
+
+    Returns
+    -------
+    dict
+        ``{"step_id", "state"}``; ``state`` is ``done``, ``failed``, or ``skipped`` where the
+        step is done already or in somebody else's hands.
+    """
+    ours = SearchLaunchPad.of(launchpad)
+    repository = Repository.from_database(ours.db)
+    step = repository.get_step(step_id)
+    settings = search_settings(repository.get_search(step.search_id))
+    lease = settings.machine.lease
+    attempt = repository.claim(step_id, worker=Worker.current(), lease=lease)
+    if attempt is None:
+        return {"step_id": step_id, "state": "skipped"}
+    context = StepContext(repository=repository, settings=settings, step=step, attempt=attempt)
+    try:
+        with Heartbeat(repository, attempt, lease):
+            state = _attempt(context)
+    except StaleAttemptError:
+        log.warning("%s: another worker took over; this result is discarded", step_id)
+        return {"step_id": step_id, "state": "skipped"}
+    except RetryStepError:
+        add_fireworks(repository, ours, [step])
+        raise
+    advance(repository, ours, step.search_id)
+    return {"step_id": step_id, "state": state}
+
+
+class RetryStepError(AgaError):
+    """The step is planned again; FireWorks sees this launch as fizzled."""
+
+    kind = "retry"
+
+
+def _attempt(context: StepContext) -> str:
+    repository, attempt = context.repository, context.attempt
+    try:
+        result = STEPS[context.step.kind](context)
+        repository.complete(attempt, result)
+    except StaleAttemptError:
+        raise
+    except (UnavailableError, KeyboardInterrupt, SystemExit):
+        repository.release(attempt)
+        raise
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return _failed(context, error)
+        repository.release(attempt)
+        raise DiskFullError(
+            f"no space left on the disk while performing {context.step.id}",
+            remedy=f"free some space (run directories: {context.settings.machine.run_dir}), then "
+            "run the same `aga run` or `aga recover` again; nothing stored is lost",
+        ) from error
+    except Exception as error:  # noqa: BLE001 - whatever a step raises, the search must know
+        return _failed(context, error)
+    return "done"
+
+
+def _failed(context: StepContext, error: Exception) -> str:
+    """Record a failure; the step is planned again until its attempts are used up."""
+    facts = error.to_dict() if isinstance(error, AgaError) else _unexpected(error)
+    retry = context.attempt.number < MAX_ATTEMPTS
+    log.error("%s: %s", context.step.id, facts["message"])
+    context.repository.log(
+        context.step.search_id,
+        "step_failed",
+        f"{context.step.kind} {context.step.key}: {facts['message']}",
+        step=context.step.id,
+        attempt=context.attempt.number,
+        remedy=facts.get("remedy"),
+    )
+    if not retry:
+        give_up(context, facts)
+    context.repository.fail(context.attempt, facts, retry=retry)
+    if retry:
+        raise RetryStepError(facts["message"], remedy=facts.get("remedy")) from error
+    return "failed"
+
+
+def _unexpected(error: Exception) -> dict[str, Any]:
+    return {
+        "error": type(error).__name__,
+        "kind": "unexpected",
+        "message": f"{type(error).__name__}: {error}",
+        "remedy": "see the worker's log; please report it if the cause is not on this machine",
+        "facts": {"traceback": traceback.format_exc(limit=20), "pid": os.getpid()},
+    }
