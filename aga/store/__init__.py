@@ -1,0 +1,1 @@
+"""The store: documents, repository, blobs, queries and the embedded database server."""

@@ -1,0 +1,323 @@
+"""The process of the embedded server: state file, lock, launch, readiness, end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from aga.errors import DatabaseUnavailableError, DiskFullError, InputError
+from aga.store.documents import Worker
+
+__all__ = [
+    "State",
+    "find_process",
+    "forget",
+    "free_port",
+    "last_lines",
+    "launch",
+    "locked",
+    "prepare",
+    "read_state",
+    "terminate",
+    "wait_until_ready",
+    "write_state",
+]
+
+_LOCK_TIMEOUT = 180.0
+_POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What the state file says of a server: process, port, program and data folder."""
+
+    worker: Worker
+    port: int
+    engine: str
+    data: str
+
+    @property
+    def uri(self) -> str:
+        """Address of the database ``aga``."""
+        return f"mongodb://127.0.0.1:{self.port}/aga"
+
+    def is_alive(self) -> bool:
+        """Tell whether this very process still runs on this machine.
+
+        The start time and the data folder on its command line tell it from a process that
+        got the number of a dead server.
+        """
+        if not self.worker.is_local() or self.worker.is_dead():
+            return False
+        try:
+            return self.data in psutil.Process(self.worker.pid).cmdline()
+        except psutil.Error:
+            return False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON values."""
+        return {
+            **self.worker.to_dict(),
+            "port": self.port,
+            "engine": self.engine,
+            "data": self.data,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from :meth:`to_dict`."""
+        return cls(
+            worker=Worker.from_dict(data),
+            port=int(data["port"]),
+            engine=str(data["engine"]),
+            data=str(data["data"]),
+        )
+
+
+def prepare(root: Path) -> None:
+    """Create the directory, readable by its owner only.
+
+    Raises
+    ------
+    aga.errors.DiskFullError
+        There is no space for it.
+    aga.errors.InputError
+        It can't be created or written.
+    """
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "no permission to write", str(root))
+    except OSError as error:
+        raise _disk_error(root, error) from error
+
+
+@contextlib.contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Hold the directory's lock: one process at a time starts or stops its server."""
+    descriptor = os.open(root / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + _LOCK_TIMEOUT
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise DatabaseUnavailableError(
+                        f"another process has been starting or stopping the database in {root} "
+                        f"for {_LOCK_TIMEOUT:.0f} s",
+                        remedy="try again",
+                    ) from error
+                time.sleep(_POLL)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def read_state(root: Path) -> State | None:
+    """Read the state file; None where there is none or it makes no sense."""
+    try:
+        return State.from_dict(json.loads((root / "server.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_state(root: Path, state: State) -> None:
+    """Write the state and port files, whole or not at all, readable by the owner only.
+
+    Raises
+    ------
+    aga.errors.DiskFullError
+        There is no space for them.
+    """
+    try:
+        _write(root / "server.json", json.dumps(state.to_dict(), indent=1) + "\n")
+        _write(root / "port", f"{state.port}\n")
+    except OSError as error:
+        raise _disk_error(root, error) from error
+
+
+def forget(root: Path) -> None:
+    """Remove the state file; the port stays remembered."""
+    (root / "server.json").unlink(missing_ok=True)
+
+
+def free_port(root: Path, wanted: int | None, *, remembered: bool) -> int:
+    """Choose a port: the wanted one, the one used last time if it is free, or any free one.
+
+    Raises
+    ------
+    aga.errors.InputError
+        The wanted port is taken.
+    """
+    if wanted is not None:
+        if not _is_free(wanted):
+            raise InputError(
+                f"port {wanted} on 127.0.0.1 is taken or not allowed",
+                remedy="name another port, or none",
+                port=wanted,
+            )
+        return wanted
+    if remembered:
+        with contextlib.suppress(OSError, ValueError):
+            last = int((root / "port").read_text(encoding="ascii"))
+            if _is_free(last):
+                return last
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def launch(command: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
+    """Start the server in a session of its own, its output appended to ``server.log``."""
+    descriptor = os.open(root / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=subprocess.STDOUT,
+            cwd=root,  # so that no configuration file of the user's folder is picked up
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _disk_error(root, error) from error
+    finally:
+        os.close(descriptor)
+
+
+def wait_until_ready(state: State, root: Path, timeout: float) -> bool:
+    """Poll until the server answers; False if its process ends before.
+
+    Raises
+    ------
+    aga.errors.DatabaseUnavailableError
+        It runs but does not answer in time; it is ended.
+    """
+    deadline = time.monotonic() + timeout
+    while not state.worker.is_dead():
+        if _answers(state.port) and _listens(state):
+            return True
+        if time.monotonic() > deadline:
+            terminate(state.worker, grace=5.0)
+            forget(root)
+            raise DatabaseUnavailableError(
+                f"the database server did not answer within {timeout:.0f} s; the end of its "
+                f"log:\n{last_lines(root)}",
+                remedy=f"see {root / 'server.log'}",
+                log=str(root / "server.log"),
+            )
+        time.sleep(_POLL)
+    return False
+
+
+def terminate(worker: Worker, grace: float) -> None:
+    """End a process: SIGTERM, and SIGKILL after ``grace`` seconds; waits until it is gone."""
+    if worker.is_dead():
+        return
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(worker.pid)
+        process.terminate()
+        try:
+            process.wait(grace)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(grace)
+
+
+def find_process(folders: Sequence[Path]) -> State | None:
+    """Find a server on one of the data folders that no state file tells of."""
+    for process in psutil.process_iter(["pid", "cmdline", "create_time"]):
+        words = process.info["cmdline"] or []
+        for folder in folders:
+            if str(folder) in words and "--port" in words:
+                worker = Worker(
+                    host=socket.gethostname(),
+                    pid=process.info["pid"],
+                    started=process.info["create_time"],
+                )
+                port = int(words[words.index("--port") + 1])
+                return State(worker=worker, port=port, engine=folder.name, data=str(folder))
+    return None
+
+
+def last_lines(root: Path, count: int = 12) -> str:
+    """Give the end of the server's log."""
+    try:
+        text = (root / "server.log").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "(no log)"
+    return "\n".join(f"  {line}" for line in text.splitlines()[-count:]) or "(the log is empty)"
+
+
+def _write(path: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True
+
+
+def _answers(port: int) -> bool:
+    options: dict[str, Any] = {"serverSelectionTimeoutMS": 300, "directConnection": True}
+    with MongoClient[dict[str, Any]]("127.0.0.1", port, **options) as client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError:
+            return False
+    return True
+
+
+def _listens(state: State) -> bool:
+    """Tell whether it is this server that has the port, not one that took it just before."""
+    try:
+        connections = psutil.Process(state.worker.pid).net_connections(kind="tcp")
+    except psutil.AccessDenied:  # some systems ask for more rights: believe the answer
+        return True
+    except psutil.Error:
+        return False
+    return any(
+        item.status == psutil.CONN_LISTEN and item.laddr.port == state.port for item in connections
+    )
+
+
+def _disk_error(root: Path, error: OSError) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(
+            f"{root}: {error.strerror}",
+            remedy="free some space, or set AGA_DB_DIR to a folder on another disk",
+        )
+    return InputError(
+        f"{root}: {error.strerror}", remedy="set AGA_DB_DIR to a folder you can write"
+    )

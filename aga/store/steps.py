@@ -1,0 +1,205 @@
+"""Steps: small documents that workers claim, one attempt at a time.
+
+A worker may die at any moment and a worker thought dead may come back. So a step is worked on
+under an attempt token, and every change of its state compares the token and the state in the
+same database operation: exactly one attempt can complete a step, and the late ones are refused.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from pymongo import ASCENDING
+
+from aga.errors import NotFoundError, StaleAttemptError
+from aga.store.base import Store
+from aga.store.documents import Attempt, Document, Step, Worker, plain, utcnow
+
+__all__ = ["Steps"]
+
+
+class Steps(Store):
+    """The collection ``aga_steps``."""
+
+    def plan_steps(self, steps: Sequence[Step]) -> list[Step]:
+        """Plan steps; those that exist already stay as they are.
+
+        Returns
+        -------
+        list of Step
+            Those that this call planned, in the order given.
+        """
+        if not steps:
+            return []
+        # The mark tells our inserts from another planner's, even when an acknowledgement got
+        # lost and the insert was repeated.
+        mark, now = uuid.uuid4().hex, utcnow()
+        fresh = [
+            step.to_dict() | {"planned_at": step.planned_at or now, "planned_by": mark}
+            for step in steps
+        ]
+        self.insert_new("steps", fresh)
+        query = {"_id": {"$in": [step.id for step in steps]}, "planned_by": mark}
+        ours = {doc["_id"]: Step.from_dict(doc) for doc in self.find("steps", query)}
+        return [ours[step.id] for step in steps if step.id in ours]
+
+    def get_step(self, step_id: str) -> Step:
+        """Give a step.
+
+        Raises
+        ------
+        aga.errors.NotFoundError
+            There is none.
+        """
+        found = self.get("steps", step_id)
+        if found is None:
+            raise NotFoundError(f"there is no step {step_id!r}", step=step_id)
+        return Step.from_dict(found)
+
+    def list_steps(self, search_id: str | None = None, **filters: object) -> list[Step]:
+        """Give the steps of a search in the order they were planned.
+
+        Parameters
+        ----------
+        search_id
+            None for all searches.
+        **filters
+            Values of the fields ``kind``, ``state``, ``category``, ``iteration``,
+            ``generation``, ``key``, …; a list means any of its values.
+        """
+        query: Document = {} if search_id is None else {"search_id": search_id}
+        for name, value in filters.items():
+            many = isinstance(value, (list, tuple, set, frozenset))
+            query[name] = {"$in": list(value)} if many else value  # type: ignore[call-overload] # narrowed by `many`
+        order = [("planned_at", ASCENDING), ("_id", ASCENDING)]
+        return [Step.from_dict(doc) for doc in self.find("steps", query, order)]
+
+    def set_firework(self, step_id: str, fw_id: int | None) -> bool:
+        """Remember which firework carries the step; False if there is no such step."""
+        return self._update({"_id": step_id}, {"fw_id": fw_id})
+
+    def claim(self, step_id: str, *, worker: Worker, lease: float) -> Attempt | None:
+        """Begin an attempt at a step that is planned or whose worker is gone.
+
+        Parameters
+        ----------
+        step_id
+            The step.
+        worker
+            Who asks.
+        lease
+            Seconds for which the step is the worker's; :meth:`renew` prolongs it.
+
+        Returns
+        -------
+        Attempt or None
+            None where the step is done, failed, or in another worker's hands.
+
+        Raises
+        ------
+        aga.errors.NotFoundError
+            There is no such step.
+        """
+        now, token = utcnow(), uuid.uuid4().hex
+        free = [{"state": "planned"}, {"state": "running", "lease": {"$lt": now}}]
+        step = self._claim({"_id": step_id, "$or": free}, token, worker, lease)
+        if step.token != token and step.state == "running" and step.worker:
+            if not step.worker.is_dead():
+                return None
+            query = {"_id": step_id, "state": "running", "token": step.token}
+            step = self._claim(query, token, worker, lease)
+        return Attempt(step=step, token=token) if step.token == token else None
+
+    def renew(self, attempt: Attempt, lease: float) -> bool:
+        """Prolong the lease to ``lease`` seconds from now; False if the step is not ours."""
+        change = {"lease": utcnow() + timedelta(seconds=lease)}
+        return self._update(_ours(attempt), change)
+
+    def complete(self, attempt: Attempt, result: Mapping[str, Any]) -> None:
+        """End an attempt with its result: identifiers and small numbers.
+
+        Raises
+        ------
+        aga.errors.StaleAttemptError
+            The step was given to another worker meanwhile, or has ended.
+        """
+        self._end(attempt, {"state": "done", "result": plain(dict(result)), "error": None})
+
+    def fail(self, attempt: Attempt, error: Mapping[str, Any], *, retry: bool) -> None:
+        """End an attempt with an error; with ``retry`` the step is planned again.
+
+        Raises
+        ------
+        aga.errors.StaleAttemptError
+            The step was given to another worker meanwhile, or has ended.
+        """
+        state = "planned" if retry else "failed"
+        self._end(attempt, {"state": state, "error": plain(dict(error))})
+
+    def release(self, attempt: Attempt) -> None:
+        """Give a step back untouched: it is planned again and the attempt does not count.
+
+        Raises
+        ------
+        aga.errors.StaleAttemptError
+            The step was given to another worker meanwhile, or has ended.
+        """
+        self._end(attempt, {"state": "planned", "attempts": attempt.step.attempts - 1})
+
+    def overdue(self, search_id: str | None = None) -> list[Step]:
+        """Give the running steps whose lease ran out or whose local process is gone."""
+        now = utcnow()
+        running = self.list_steps(search_id, state="running")
+        return [
+            step
+            for step in running
+            if (step.lease is not None and step.lease < now)
+            or (step.worker is not None and step.worker.is_dead())
+        ]
+
+    def _claim(self, query: Document, token: str, worker: Worker, lease: float) -> Step:
+        now = utcnow()
+        change = {
+            "$set": {
+                "state": "running",
+                "token": token,
+                "worker": worker.to_dict(),
+                "lease": now + timedelta(seconds=lease),
+                "started_at": now,
+                "ended_at": None,
+            },
+            "$inc": {"attempts": 1},
+        }
+        target = self.collection("steps")
+        self.write(lambda: target.update_one(query, change))
+        # Read back rather than trust the count: a repeated update whose acknowledgement got
+        # lost matches nothing although the step is ours.
+        return self.get_step(query["_id"])
+
+    def _end(self, attempt: Attempt, change: Document) -> None:
+        ended = change["state"] != "planned"
+        # The token stays with the step, so that a repeated call can tell its own work.
+        change = change | {"worker": None, "lease": None}
+        change |= {"ended_at": utcnow() if ended else None}
+        if self._update(_ours(attempt), change):
+            return
+        now = self.get_step(attempt.step_id)
+        if now.token == attempt.token and now.state == change["state"]:
+            return
+        raise StaleAttemptError(
+            f"step {attempt.step_id} is {now.state} and no longer this attempt's; "
+            "its result is discarded",
+            step=attempt.step_id,
+            state=now.state,
+        )
+
+    def _update(self, query: Document, change: Document) -> bool:
+        target = self.collection("steps")
+        return self.write(lambda: target.update_one(query, {"$set": change})).matched_count == 1
+
+
+def _ours(attempt: Attempt) -> Document:
+    return {"_id": attempt.step_id, "state": "running", "token": attempt.token}

@@ -1,0 +1,322 @@
+"""Structures: every candidate of a search, from proposal to result.
+
+A structure moves through its stages in one direction (proposed → relaxed → picked → labelled,
+or failed). A write that comes late, from a step done twice, never moves one back and never
+changes a geometry that has been sent to the reference method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import numpy as np
+from pymongo import ASCENDING, UpdateOne
+
+from aga.errors import NotFoundError
+from aga.store.base import Store
+from aga.store.documents import SCHEMA, Document, ResultDoc, plain
+from aga.structure.candidate import Candidate
+from aga.structure.protocols import Label, Relaxed
+
+__all__ = ["EARLY_STAGES", "Stage", "Structures"]
+
+Stage = Literal["proposed", "relaxed", "picked", "labelled", "failed", "result"]
+
+EARLY_STAGES: tuple[Stage, ...] = ("proposed", "relaxed")
+"""Stages in which the geometry may still change."""
+
+
+class Structures(Store):
+    """The collection ``aga_structures``."""
+
+    def put_candidates(
+        self,
+        search_id: str,
+        iteration: int,
+        candidates: Sequence[Candidate],
+        stage: Stage = "proposed",
+    ) -> int:
+        """Add structures; those that exist stay as they are. Gives the number of new ones."""
+        documents = [_document(search_id, iteration, candidate, stage) for candidate in candidates]
+        return self.insert_new("structures", documents)
+
+    def put_relaxed(
+        self,
+        search_id: str,
+        iteration: int,
+        version: int,
+        relaxed: Sequence[Relaxed],
+        extras: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Store relaxed geometries with what the committee says of them.
+
+        Parameters
+        ----------
+        search_id, iteration
+            The search and the iteration that proposed the structures.
+        version
+            Version of the committee.
+        relaxed
+            Relaxed structures; those already picked or labelled keep their geometry.
+        extras
+            For a name: ``space_group`` ({number, symbol}) and ``fingerprint`` (floats).
+        """
+        self.put_candidates(search_id, iteration, [item.candidate for item in relaxed])
+        updates = []
+        for item in relaxed:
+            known = (extras or {}).get(item.candidate.name, {})
+            change = _geometry(item.candidate) | {
+                "stage": "relaxed",
+                "committee": _committee(version, item),
+                "space_group": plain(known.get("space_group")),
+                "fingerprint": plain(known.get("fingerprint")),
+            }
+            query = {
+                "_id": f"{search_id}/{item.candidate.name}",
+                "stage": {"$in": list(EARLY_STAGES)},
+            }
+            updates.append(UpdateOne(query, {"$set": change}))
+        self.bulk("structures", updates)
+
+    def mark_picked(self, search_id: str, picks: Mapping[str, Mapping[str, Any]]) -> None:
+        """Mark structures as chosen for the reference method.
+
+        Parameters
+        ----------
+        search_id
+            The search.
+        picks
+            For each name its ``score`` (eV/atom, lower is better) and ``why`` it was chosen.
+        """
+        updates = []
+        for name, pick in picks.items():
+            query, change = {"_id": f"{search_id}/{name}"}, {"pick": plain(dict(pick))}
+            updates.append(UpdateOne(query, {"$set": change}))
+        self.bulk("structures", updates)
+        early = {"$in": list(EARLY_STAGES)}
+        self.bulk(
+            "structures",
+            [
+                UpdateOne(
+                    {"_id": f"{search_id}/{name}", "stage": early}, {"$set": {"stage": "picked"}}
+                )
+                for name in picks
+            ],
+        )
+
+    def mark_labelled(
+        self, search_id: str, name: str, label: Label, *, engine: str, pressure: float = 0.0
+    ) -> None:
+        """Store what the reference method says of a structure at its stored geometry.
+
+        Parameters
+        ----------
+        search_id, name
+            The structure.
+        label
+            Energy in eV, forces in eV/Å.
+        engine
+            Name of the reference method.
+        pressure
+            eV/Å³, for the enthalpy E + pV.
+
+        Raises
+        ------
+        aga.errors.NotFoundError
+            There is no such structure.
+        """
+        stored = self.get_structure(search_id, name)
+        reference = _reference(
+            label, engine, stored["n_atoms"], pressure * stored["volume_per_atom"]
+        )
+        change = {"reference": reference, "stage": "labelled", "failure": None}
+        target = self.collection("structures")
+        query = {"_id": stored["_id"]}
+        self.write(lambda: target.update_one(query, {"$set": change}))
+
+    def mark_failed(self, search_id: str, name: str, reason: str, message: str) -> bool:
+        """Drop a structure, saying why; one that has a label keeps it.
+
+        Returns
+        -------
+        bool
+            True if the structure is marked now.
+        """
+        target = self.collection("structures")
+        query = {"_id": f"{search_id}/{name}", "stage": {"$nin": ["labelled", "result"]}}
+        change = {"stage": "failed", "failure": {"reason": reason, "message": message}}
+        return self.write(lambda: target.update_one(query, {"$set": change})).matched_count == 1
+
+    def put_results(self, search_id: str, results: Sequence[ResultDoc]) -> None:
+        """Store the final structures; they replace those of an earlier call."""
+        documents = [_result(search_id, result) for result in results]
+        target = self.collection("structures")
+        for document in documents:
+            query = {"_id": document["_id"]}
+            self.write(
+                lambda query=query, new=document: target.replace_one(query, new, upsert=True)  # type: ignore[misc] # defaults bind the loop variables
+            )
+        old = {
+            "search_id": search_id,
+            "stage": "result",
+            "_id": {"$nin": [document["_id"] for document in documents]},
+        }
+        self.write(lambda: target.delete_many(old))
+
+    def get_structure(self, search_id: str, name: str) -> Document:
+        """Give a structure.
+
+        Raises
+        ------
+        aga.errors.NotFoundError
+            There is none; the message names the nearest.
+        """
+        found = self.get("structures", f"{search_id}/{name}")
+        if found is not None:
+            return found
+        source = self.collection("structures")
+        names = self.read(lambda: source.distinct("name", {"search_id": search_id}))
+        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"; the nearest: {', '.join(near)}" if near else ""
+        raise NotFoundError(
+            f"search {search_id} has no structure {name!r}{hint}", structure=name, nearest=near
+        )
+
+    def find_structures(
+        self,
+        search_id: str | None = None,
+        query: Mapping[str, Any] | None = None,
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int | None = None,
+    ) -> list[Document]:
+        """Give structures.
+
+        Parameters
+        ----------
+        search_id
+            None for all searches.
+        query
+            MongoDB filter, as :func:`aga.store.query.parse_where` gives.
+        sort
+            Pairs of document path and direction (1, −1); structures without a value of the
+            first path come last. Equal ones are ordered by identifier.
+        limit
+            At most so many.
+        """
+        parts: list[Mapping[str, Any]] = [query] if query else []
+        parts += [{"search_id": search_id}] if search_id is not None else []
+        order = [*sort, ("_id", ASCENDING)]
+        if not sort:
+            return self._some(parts, order, limit)
+        path = sort[0][0]
+        found = self._some([*parts, {path: {"$ne": None}}], order, limit)
+        rest = None if limit is None else limit - len(found)
+        if rest == 0:
+            return found
+        return found + self._some([*parts, {path: None}], order, rest)
+
+    def ancestry(self, search_id: str, name: str) -> list[Document]:
+        """Give the structure and its ancestors, each once, nearest first.
+
+        Raises
+        ------
+        aga.errors.NotFoundError
+            There is no such structure.
+        """
+        found = [self.get_structure(search_id, name)]
+        seen, wanted = {name}, list(found[0]["lineage"]["parents"])
+        while wanted:
+            level = list(dict.fromkeys(parent for parent in wanted if parent not in seen))
+            seen.update(level)
+            query = {"_id": {"$in": [f"{search_id}/{parent}" for parent in level]}}
+            documents = {doc["name"]: doc for doc in self.find("structures", query)}
+            ordered = [documents[parent] for parent in level if parent in documents]
+            found += ordered
+            wanted = [parent for doc in ordered for parent in doc["lineage"]["parents"]]
+        return found
+
+    def _some(
+        self, parts: Sequence[Mapping[str, Any]], order: list[tuple[str, int]], limit: int | None
+    ) -> list[Document]:
+        source = self.collection("structures")
+        query = {"$and": list(parts)} if parts else {}
+        return self.read(lambda: list(source.find(query, sort=order, limit=limit or 0)))
+
+
+def _geometry(candidate: Candidate) -> Document:
+    return {
+        "positions": candidate.positions.tolist(),
+        "cell": candidate.cell.tolist(),
+        "volume_per_atom": candidate.volume / len(candidate),
+    }
+
+
+def _document(search_id: str, iteration: int, candidate: Candidate, stage: Stage) -> Document:
+    return {
+        "_id": f"{search_id}/{candidate.name}",
+        "schema": SCHEMA,
+        "search_id": search_id,
+        "name": candidate.name,
+        "formula": candidate.formula,
+        "n_atoms": len(candidate),
+        "symbols": candidate.symbols,
+        "lineage": candidate.lineage.to_dict(),
+        "generation": candidate.lineage.generation,
+        "iteration": iteration,
+        "stage": stage,
+        "failure": None,
+        "committee": None,
+        "reference": None,
+        "space_group": None,
+        "fingerprint": None,
+        "pick": None,
+        "rank": None,
+        **_geometry(candidate),
+    }
+
+
+def _committee(version: int, item: Relaxed) -> Document:
+    values = {
+        "version": version,
+        "energy_per_atom": item.energy_per_atom,
+        "enthalpy_per_atom": item.enthalpy_per_atom,
+        "energy_spread": item.energy_spread,
+        "force_spread": item.force_spread,
+        "max_force": item.max_force,
+        "steps": item.steps,
+        "reason": item.reason,
+    }
+    return dict(plain(values))
+
+
+def _reference(label: Label, engine: str, n_atoms: int, pv_per_atom: float) -> Document:
+    energy = float(label.energy) / n_atoms
+    return {
+        "energy": float(label.energy),
+        "energy_per_atom": energy,
+        "enthalpy_per_atom": energy + pv_per_atom,
+        "max_force": float(np.linalg.norm(label.forces, axis=1).max()),
+        "evaluations": label.evaluations,
+        "engine": engine,
+    }
+
+
+def _result(search_id: str, result: ResultDoc) -> Document:
+    candidate = result.candidate
+    pv_per_atom = result.pressure * candidate.volume / len(candidate)
+    lineage = {
+        "operator": "reference_relaxation",
+        "parents": [candidate.name],
+        "generation": candidate.lineage.generation,
+        "stream": "",
+    }
+    return _document(search_id, result.iteration, candidate.renamed(result.name), "result") | {
+        "lineage": lineage,
+        "reference": _reference(result.label, result.engine, len(candidate), pv_per_atom),
+        "space_group": plain(result.space_group),
+        "fingerprint": plain(result.fingerprint),
+        "rank": result.rank,
+    }
