@@ -1,0 +1,1 @@
+"""Neural network potentials: descriptors, networks, committee, relaxation."""
