@@ -1,0 +1,107 @@
+"""Options that several commands share, and the database they lead to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from aga.config.schema import Settings
+    from aga.errors import Problem
+    from aga.store.repository import Repository
+
+__all__ = [
+    "DatabaseOption",
+    "JsonOption",
+    "LaunchpadOption",
+    "SearchOption",
+    "SiteOption",
+    "check_engine",
+    "open_repository",
+    "read_settings",
+]
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        "-d",
+        metavar="URI",
+        help="Database, mongodb://host:port/name; else AGA_DATABASE, else the embedded server.",
+        show_default=False,
+    ),
+]
+LaunchpadOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--launchpad",
+        "-l",
+        metavar="FILE",
+        help="FireWorks' my_launchpad.yaml that names the database.",
+        show_default=False,
+    ),
+]
+SiteOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--site",
+        metavar="FILE",
+        help="File with the `machine` settings of this site.",
+        show_default=False,
+    ),
+]
+SearchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--search",
+        "-s",
+        metavar="ID",
+        help="The search, or the beginning of its name; the newest where left out.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def open_repository(database: str | None, launchpad: Path | None, site: Path | None) -> Repository:
+    """Connect to the database that the options name.
+
+    ``--database`` wins over ``--launchpad``, both over the site file; then the environment
+    variable ``AGA_DATABASE`` and the embedded server.
+
+    Raises
+    ------
+    aga.errors.DatabaseUnavailableError, aga.errors.InputError
+        As :meth:`aga.store.repository.Repository.open`.
+    """
+    from aga.store.repository import Repository
+
+    if site is not None and database is None and launchpad is None:
+        from aga.config.load import load_site
+
+        machine = load_site(site)
+        database, named = machine.get("database"), machine.get("launchpad")
+        launchpad = None if named is None else Path(named)
+    return Repository.open(database, launchpad=launchpad)
+
+
+def check_engine(settings: Settings) -> list[Problem]:
+    """Give every problem the reference method would have with the settings."""
+    from aga.oracle.registry import check_oracle
+
+    return check_oracle(settings.oracle, settings.machine, settings.search.atom_counts())
+
+
+def read_settings(path: Path, site: Path | None = None) -> Settings:
+    """Read settings and check them together with the reference method they name.
+
+    Raises
+    ------
+    aga.errors.InputError, aga.errors.SettingsError
+        As :func:`aga.config.load.load_settings`.
+    """
+    from aga.config.load import load_settings
+
+    return load_settings(path, site, checks=[check_engine])

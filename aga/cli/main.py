@@ -1,0 +1,159 @@
+"""Entry point of the command `aga`: the commands together, and what becomes of their errors.
+
+Each module of this package that has a function ``register(app)`` adds its commands; names that
+start with an underscore are helpers.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import aga
+import aga.cli
+from aga.errors import AgaError, DiskFullError
+
+__all__ = ["build_app", "main"]
+
+INTERRUPTED = 130
+UNEXPECTED = 1
+USAGE = 2
+
+_ORDER = ("settings", "run", "ask", "database")
+"""Order of the modules in the help; others follow by name."""
+
+
+def build_app() -> typer.Typer:
+    """Put the commands of all modules together."""
+    app = typer.Typer(
+        name="aga",
+        help="Adaptive genetic algorithm crystal structure search with neural network potentials.",
+        epilog="Start with `aga init Si8`, then `aga run Si8.yaml` and `aga best`.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def top(
+        version: Annotated[
+            bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
+        ] = False,
+    ) -> None:
+        if version:
+            sys.stdout.write(f"aga {aga.__version__}\n")
+            raise typer.Exit
+
+    names = {info.name for info in pkgutil.iter_modules(aga.cli.__path__)} - {"main"}
+    known = [name for name in _ORDER if name in names]
+    for name in [*known, *sorted(names - set(known))]:
+        if not name.startswith("_"):
+            importlib.import_module(f"aga.cli.{name}").register(app)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments
+        Those of the command line; of this process where None.
+
+    Returns
+    -------
+    int
+        The exit code; docs/reference/exit-codes.md lists them.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    try:
+        code = build_app()(words, prog_name="aga", standalone_mode=False)
+    except AgaError as error:
+        return _report(error, as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("interrupted; nothing stored is lost\n")
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _report(_disk_full(error), as_json=as_json)
+        return _unexpected(error, as_json=as_json)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # the parser's own: an unknown option, say
+            return _misused(error, as_json=as_json)
+        return _unexpected(error, as_json=as_json)
+    if code == INTERRUPTED:
+        sys.stderr.write("interrupted; nothing stored is lost\n")
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: AgaError, *, as_json: bool) -> int:
+    if as_json:
+        _print_json(error.to_dict())
+    else:
+        from aga.cli._console import show_error
+
+        show_error(error.message, error.remedy)
+    return error.exit_code
+
+
+def _disk_full(error: OSError) -> DiskFullError:
+    place = f" at {error.filename}" if error.filename else ""
+    return DiskFullError(
+        f"there is no space left{place}",
+        remedy="free some space and give the same command again; nothing stored is lost",
+        path=None if error.filename is None else str(error.filename),
+    )
+
+
+def _misused(error: Exception, *, as_json: bool) -> int:
+    message = str(error.format_message())  # type: ignore[attr-defined] # seen by the caller
+    code = int(getattr(error, "exit_code", USAGE))
+    if not message:  # `aga` alone: its help has been printed
+        return code
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "aga"
+    remedy = f"`{command} --help` shows what there is"
+    if as_json:
+        facts = {"command": command}
+        _print_json(
+            AgaError(message, remedy=remedy, **facts).to_dict()
+            | {"error": "UsageError", "kind": "input", "exit_code": code}
+        )
+    else:
+        from aga.cli._console import show_error
+
+        show_error(message, remedy)
+    return code
+
+
+def _unexpected(error: Exception, *, as_json: bool) -> int:
+    """Keep the traceback in a file and tell where."""
+    from aga.cli._console import keep_traceback, show_error
+
+    log = keep_traceback(error)
+    message = f"unexpected {type(error).__name__}: {error}"
+    where = f"; the traceback is in {log}" if log is not None else ""
+    remedy = f"this is a mistake in aga, please report it{where}"
+    if as_json:
+        _print_json(AgaError(message, remedy=remedy, log=log).to_dict() | {"kind": "unexpected"})
+    else:
+        show_error(message, remedy)
+    return UNEXPECTED
+
+
+def _print_json(document: dict[str, object]) -> None:
+    text = json.dumps({"schema": 1, **document}, ensure_ascii=False, default=str, allow_nan=False)
+    sys.stdout.write(text + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

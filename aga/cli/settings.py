@@ -1,0 +1,136 @@
+"""`aga init`, `aga check`, `aga schema`: the settings file before a search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aga.cli._console import print_document, say
+from aga.cli._options import JsonOption, SiteOption
+
+__all__ = ["register"]
+
+_PANEL = "Settings"
+
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="File to write; - prints it."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("init", rich_help_panel=_PANEL)(init)
+    app.command("check", rich_help_panel=_PANEL)(check)
+    app.command("schema", rich_help_panel=_PANEL)(schema)
+
+
+def init(
+    composition: Annotated[
+        str, typer.Argument(help="Chemical formula, such as Si8 or TiO2.", show_default=False)
+    ],
+    oracle: Annotated[
+        str | None,
+        typer.Option("--oracle", metavar="ENGINE", help="Reference method, such as espresso."),
+    ] = None,
+    output: OutputOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a commented settings file for a composition."""
+    from aga.config.init import commented_settings
+
+    text = commented_settings(composition, oracle, **_engine_options(composition, oracle))
+    path = output or Path(f"{composition.strip()}.yaml")
+    if str(path) == "-":
+        say(text.rstrip("\n"))
+        return
+    _write_new(path, text, force=force)
+    if as_json:
+        print_document({"file": str(path), "composition": composition, "engine": oracle})
+    else:
+        say(f"wrote {path}")
+        say(f"next: `aga check {path}`, then `aga run {path}`")
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Settings file.")],
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a settings file; tells every mistake at once and changes nothing."""
+    from aga.cli._options import read_settings
+    from aga.oracle.registry import resolve_engine
+
+    settings = read_settings(file, site)
+    atoms = settings.search.atom_counts()
+    facts = {
+        "ok": True,
+        "file": str(file),
+        "search": settings.search_id(),
+        "composition": str(settings.search.composition),
+        "atoms": atoms,
+        "engine": resolve_engine(settings.oracle.engine, atoms),
+        "digest": settings.digest(),
+    }
+    if as_json:
+        print_document(facts)
+        return
+    cell = " ".join(f"{n} {element}" for element, n in atoms.items())
+    budget = settings.search.budget
+    say(f"{file}: fine")
+    say(f"search {facts['search']}: {cell} per cell, reference method {facts['engine']},")
+    say(f"at most {budget.reference_calls} reference calls in {budget.iterations} iterations")
+
+
+def schema(output: OutputOption = None) -> None:
+    """Print the JSON Schema of settings files, for editors that complete and check."""
+    import json
+
+    from aga.config.schema_json import json_schema
+    from aga.oracle.registry import options_schema
+
+    text = json.dumps(json_schema(options_schema()), indent=1, ensure_ascii=False)
+    if output is None or str(output) == "-":
+        say(text)
+        return
+    output.write_text(text + "\n", encoding="utf-8")
+    say(f"wrote {output}; begin settings files with")
+    say(f"# yaml-language-server: $schema={output}")
+
+
+def _engine_options(composition: str, oracle: str | None) -> dict[str, Any]:
+    """Give the options of an engine, with the problems of its name told before a file is there."""
+    if oracle is None:
+        return {}
+    from aga.config.schema import OracleSettings
+    from aga.errors import SettingsError
+    from aga.oracle.registry import check_oracle, engine_names, options_schema
+
+    if oracle not in (*engine_names(), "auto"):
+        problems = check_oracle(OracleSettings(engine=oracle), _machine(), [])
+        if problems:
+            raise SettingsError(problems)
+    return {"options_schema": options_schema().get(oracle)}
+
+
+def _machine() -> Any:  # noqa: ANN401 - MachineSettings, imported late
+    from aga.config.schema import MachineSettings
+
+    return MachineSettings()
+
+
+def _write_new(path: Path, text: str, *, force: bool) -> None:
+    from aga.errors import InputError
+
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise InputError(
+            f"{path} exists already",
+            remedy="name another file with -o, or replace it with --force",
+            file=str(path),
+        ) from None
