@@ -1,0 +1,161 @@
+"""Distances in periodic cells: what is too close, and the cell that shows it best."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols, covalent_radii
+from spglib import niggli_reduce
+from vesin import NeighborList
+
+from aga.config import SearchSettings
+from aga.errors import StructureError
+from aga.structure.candidate import Candidate, FloatArray, IntArray
+
+__all__ = [
+    "DistanceLimits",
+    "fractional",
+    "neighbour_pairs",
+    "reduced",
+    "shortest_distances",
+    "too_close",
+    "wrapped",
+]
+
+_MAX_REACH = 60.0
+"""Å; no two atoms of a crystal that anybody searches are farther from their next images."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistanceLimits:
+    """The shortest distance allowed between two atoms.
+
+    Parameters
+    ----------
+    factor
+        In sums of covalent radii (Cordero et al., Dalton Trans. 2832, 2008).
+    overrides
+        Å, for pairs of atomic numbers in ascending order; they replace the factor.
+    """
+
+    factor: float
+    overrides: Mapping[tuple[int, int], float]
+
+    @classmethod
+    def from_settings(cls, settings: SearchSettings) -> Self:
+        """Take the limits of a search; ``Ti-O`` and ``O-Ti`` are one pair.
+
+        Raises
+        ------
+        aga.errors.StructureError
+            A key of ``min_distances`` is not a pair of elements.
+        """
+        overrides = {_pair(key): value for key, value in settings.min_distances.items()}
+        return cls(factor=settings.min_distance_factor, overrides=overrides)
+
+    def limit(self, first: int, second: int) -> float:
+        """Give the limit in Å of two atomic numbers."""
+        pair = (min(first, second), max(first, second))
+        if pair in self.overrides:
+            return self.overrides[pair]
+        return self.factor * float(covalent_radii[first] + covalent_radii[second])
+
+    def matrix(self, numbers: IntArray) -> FloatArray:
+        """Give the (n, n) limits in Å of atoms with these atomic numbers."""
+        kinds, inverse = np.unique(numbers, return_inverse=True)
+        table = np.array([[self.limit(int(a), int(b)) for b in kinds] for a in kinds])
+        return np.asarray(table[np.ix_(inverse, inverse)])
+
+
+def _pair(key: str) -> tuple[int, int]:
+    symbols = re.split(r"\s*[-–]\s*", key.strip())
+    if len(symbols) != 2 or any(symbol not in atomic_numbers for symbol in symbols):
+        raise StructureError(
+            f"min_distances: {key!r} is not a pair of elements", remedy="write pairs such as Ti-O"
+        )
+    first, second = sorted(int(atomic_numbers[symbol]) for symbol in symbols)
+    return first, second
+
+
+def neighbour_pairs(candidate: Candidate, cutoff: float) -> tuple[IntArray, IntArray, FloatArray]:
+    """List all pairs of atoms closer than a cutoff, periodic images among them.
+
+    Parameters
+    ----------
+    candidate
+        Any cell, also one much smaller than the cutoff.
+    cutoff
+        Å.
+
+    Returns
+    -------
+    i, j, d
+        (p,) indices and (p,) distances in Å; every pair appears in both directions, an atom and
+        its own image too.
+    """
+    i, j, d = NeighborList(cutoff=cutoff, full_list=True).compute(
+        points=candidate.positions, box=candidate.cell, periodic=True, quantities="ijd"
+    )
+    return np.asarray(i, dtype=np.int64), np.asarray(j, dtype=np.int64), np.asarray(d)
+
+
+def too_close(candidate: Candidate, limits: DistanceLimits) -> bool:
+    """Tell whether any two atoms (or an atom and its image) are closer than allowed."""
+    table = limits.matrix(candidate.numbers)
+    i, j, d = neighbour_pairs(candidate, float(table.max()))
+    return bool(np.any(d < table[i, j]))
+
+
+def shortest_distances(candidate: Candidate) -> dict[tuple[str, str], float]:
+    """Give the shortest distance in Å of each pair of elements.
+
+    Keys are symbols in alphabetical order; a pair of one element counts the images of a lone
+    atom.
+    """
+    kinds = sorted({int(z) for z in candidate.numbers}, key=lambda z: chemical_symbols[z])
+    wanted = {(a, b) for index, a in enumerate(kinds) for b in kinds[index:]}
+    cutoff = 1.2 * float(np.cbrt(candidate.volume / len(candidate)))
+    while True:
+        i, j, d = neighbour_pairs(candidate, cutoff)
+        found = {
+            (a, b): float(d[mask].min())
+            for a, b in wanted
+            if (mask := (candidate.numbers[i] == a) & (candidate.numbers[j] == b)).any()
+        }
+        if len(found) == len(wanted) or cutoff > _MAX_REACH:
+            return {(chemical_symbols[a], chemical_symbols[b]): x for (a, b), x in found.items()}
+        cutoff *= 1.6
+
+
+def fractional(candidate: Candidate) -> FloatArray:
+    """Give the (n, 3) positions in lattice vectors, in [0, 1)."""
+    scaled = np.linalg.solve(candidate.cell.T, candidate.positions.T).T % 1.0
+    scaled[scaled >= 1.0] = 0.0  # −1e−17 % 1 is 1
+    return np.asarray(scaled)
+
+
+def wrapped(candidate: Candidate) -> Candidate:
+    """Move every atom into the cell."""
+    return candidate.moved(fractional(candidate) @ candidate.cell)
+
+
+def reduced(candidate: Candidate) -> Candidate:
+    """Describe the same crystal, unturned, by its Niggli cell with the atoms inside.
+
+    The cell of Niggli (Křivý & Gruber, Acta Cryst. A 32, 297, 1976) has the shortest vectors
+    and angles between 60° and 120°. A cell that spglib can't reduce is only wrapped.
+    """
+    cell = niggli_reduce(candidate.cell)
+    if cell is None:
+        return wrapped(candidate)
+    cell = np.asarray(cell, dtype=np.float64)
+    change = np.linalg.solve(candidate.cell.T, cell.T).T
+    if np.abs(change - np.rint(change)).max() > 1e-3 or abs(np.linalg.det(cell)) < 1e-6:
+        return wrapped(candidate)
+    # The integer matrix times the given cell keeps the lattice to the last bit.
+    exact = np.rint(change) @ candidate.cell
+    return wrapped(candidate.moved(candidate.positions, exact))
