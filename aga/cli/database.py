@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aga.cli._console import print_document, say
-from aga.cli._options import JsonOption
+from aga.cli.common import JsonOption
+from aga.cli.console import print_document, say
 
 if TYPE_CHECKING:
     from aga.store.server import ServerStatus
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def start(
+    *,
     directory: DirectoryOption = None,
     port: Annotated[
         int | None, typer.Option("--port", help="Port; a free one where left out.")
@@ -48,7 +49,7 @@ def start(
     _show(start_server(directory, port), as_json=as_json)
 
 
-def stop(directory: DirectoryOption = None, as_json: JsonOption = False) -> None:
+def stop(*, directory: DirectoryOption = None, as_json: JsonOption = False) -> None:
     """Stop the embedded database server; its data stay."""
     from aga.store.server import stop as stop_server
 
@@ -59,7 +60,7 @@ def stop(directory: DirectoryOption = None, as_json: JsonOption = False) -> None
         say("the database server is stopped" if stopped else "no database server was running")
 
 
-def status(directory: DirectoryOption = None, as_json: JsonOption = False) -> None:
+def status(*, directory: DirectoryOption = None, as_json: JsonOption = False) -> None:
     """Tell whether the embedded database server runs, and where."""
     from aga.store.server import status as server_status
 

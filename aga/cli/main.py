@@ -1,15 +1,10 @@
-"""Entry point of the command `aga`: the commands together, and what becomes of their errors.
-
-Each module of this package that has a function ``register(app)`` adds its commands; names that
-start with an underscore are helpers.
-"""
+"""Entry point of the command `aga`: the commands together, and what becomes of their errors."""
 
 from __future__ import annotations
 
 import errno
 import importlib
 import json
-import pkgutil
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -17,7 +12,6 @@ from typing import Annotated
 import typer
 
 import aga
-import aga.cli
 from aga.errors import AgaError, DiskFullError
 
 __all__ = ["build_app", "main"]
@@ -26,8 +20,8 @@ INTERRUPTED = 130
 UNEXPECTED = 1
 USAGE = 2
 
-_ORDER = ("settings", "run", "ask", "database")
-"""Order of the modules in the help; others follow by name."""
+MODULES = ("settings", "run", "ask", "database")
+"""Modules of this package that add commands with their ``register(app)``, as the help has them."""
 
 
 def build_app() -> typer.Typer:
@@ -44,6 +38,7 @@ def build_app() -> typer.Typer:
 
     @app.callback()
     def top(
+        *,
         version: Annotated[
             bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
         ] = False,
@@ -52,11 +47,8 @@ def build_app() -> typer.Typer:
             sys.stdout.write(f"aga {aga.__version__}\n")
             raise typer.Exit
 
-    names = {info.name for info in pkgutil.iter_modules(aga.cli.__path__)} - {"main"}
-    known = [name for name in _ORDER if name in names]
-    for name in [*known, *sorted(names - set(known))]:
-        if not name.startswith("_"):
-            importlib.import_module(f"aga.cli.{name}").register(app)
+    for module in MODULES:
+        importlib.import_module(f"aga.cli.{module}").register(app)
     return app
 
 
@@ -74,32 +66,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code; docs/reference/exit-codes.md lists them.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in words
     try:
         code = build_app()(words, prog_name="aga", standalone_mode=False)
-    except AgaError as error:
-        return _report(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("interrupted; nothing stored is lost\n")
-        return INTERRUPTED
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _report(_disk_full(error), as_json=as_json)
-        return _unexpected(error, as_json=as_json)
-    except Exception as error:
-        if hasattr(error, "format_message"):  # the parser's own: an unknown option, say
-            return _misused(error, as_json=as_json)
-        return _unexpected(error, as_json=as_json)
+        code = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a message and a code
+        return _explain(error, as_json="--json" in words)
     if code == INTERRUPTED:
         sys.stderr.write("interrupted; nothing stored is lost\n")
     return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception, *, as_json: bool) -> int:
+    if isinstance(error, AgaError):
+        return _report(error, as_json=as_json)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _report(_disk_full(error), as_json=as_json)
+    if hasattr(error, "format_message"):  # the parser's own: an unknown option, say
+        return _misused(error, as_json=as_json)
+    return _unexpected(error, as_json=as_json)
 
 
 def _report(error: AgaError, *, as_json: bool) -> int:
     if as_json:
         _print_json(error.to_dict())
     else:
-        from aga.cli._console import show_error
+        from aga.cli.console import show_error
 
         show_error(error.message, error.remedy)
     return error.exit_code
@@ -117,7 +109,7 @@ def _disk_full(error: OSError) -> DiskFullError:
 def _misused(error: Exception, *, as_json: bool) -> int:
     message = str(error.format_message())  # type: ignore[attr-defined] # seen by the caller
     code = int(getattr(error, "exit_code", USAGE))
-    if not message:  # `aga` alone: its help has been printed
+    if type(error).__name__ == "NoArgsIsHelpError":  # `aga` alone: its help has been printed
         return code
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "aga"
@@ -129,7 +121,7 @@ def _misused(error: Exception, *, as_json: bool) -> int:
             | {"error": "UsageError", "kind": "input", "exit_code": code}
         )
     else:
-        from aga.cli._console import show_error
+        from aga.cli.console import show_error
 
         show_error(message, remedy)
     return code
@@ -137,7 +129,7 @@ def _misused(error: Exception, *, as_json: bool) -> int:
 
 def _unexpected(error: Exception, *, as_json: bool) -> int:
     """Keep the traceback in a file and tell where."""
-    from aga.cli._console import keep_traceback, show_error
+    from aga.cli.console import keep_traceback, show_error
 
     log = keep_traceback(error)
     message = f"unexpected {type(error).__name__}: {error}"

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from aga.cli._console import print_document, say
-from aga.cli._options import JsonOption, SiteOption
+from aga.cli.common import JsonOption, SiteOption
+from aga.cli.console import print_document, say
 
 __all__ = ["register"]
 
@@ -31,6 +31,7 @@ def init(
     composition: Annotated[
         str, typer.Argument(help="Chemical formula, such as Si8 or TiO2.", show_default=False)
     ],
+    *,
     oracle: Annotated[
         str | None,
         typer.Option("--oracle", metavar="ENGINE", help="Reference method, such as espresso."),
@@ -42,7 +43,7 @@ def init(
     """Write a commented settings file for a composition."""
     from aga.config.init import commented_settings
 
-    text = commented_settings(composition, oracle, **_engine_options(composition, oracle))
+    text = commented_settings(composition, oracle, **_engine_options(oracle))
     path = output or Path(f"{composition.strip()}.yaml")
     if str(path) == "-":
         say(text.rstrip("\n"))
@@ -57,11 +58,12 @@ def init(
 
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Settings file.")],
+    *,
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a settings file; tells every mistake at once and changes nothing."""
-    from aga.cli._options import read_settings
+    from aga.cli.common import read_settings
     from aga.oracle.registry import resolve_engine
 
     settings = read_settings(file, site)
@@ -101,25 +103,19 @@ def schema(output: OutputOption = None) -> None:
     say(f"# yaml-language-server: $schema={output}")
 
 
-def _engine_options(composition: str, oracle: str | None) -> dict[str, Any]:
+def _engine_options(oracle: str | None) -> dict[str, Any]:
     """Give the options of an engine, with the problems of its name told before a file is there."""
     if oracle is None:
         return {}
-    from aga.config.schema import OracleSettings
+    from aga.config.schema import MachineSettings, OracleSettings
     from aga.errors import SettingsError
     from aga.oracle.registry import check_oracle, engine_names, options_schema
 
     if oracle not in (*engine_names(), "auto"):
-        problems = check_oracle(OracleSettings(engine=oracle), _machine(), [])
+        problems = check_oracle(OracleSettings(engine=oracle), MachineSettings(), [])
         if problems:
             raise SettingsError(problems)
     return {"options_schema": options_schema().get(oracle)}
-
-
-def _machine() -> Any:  # noqa: ANN401 - MachineSettings, imported late
-    from aga.config.schema import MachineSettings
-
-    return MachineSettings()
 
 
 def _write_new(path: Path, text: str, *, force: bool) -> None:
