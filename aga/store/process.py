@@ -1,92 +1,39 @@
-"""The process of the embedded server: state file, lock, launch, readiness, end."""
+"""The process of the embedded server: lock, launch, readiness, end."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from aga.errors import DatabaseUnavailableError, DiskFullError, InputError
+from aga.errors import DatabaseUnavailableError, InputError
 from aga.store.documents import Worker
+from aga.store.state import State, disk_error, forget
 
 __all__ = [
-    "State",
     "find_process",
-    "forget",
     "free_port",
     "last_lines",
     "launch",
     "locked",
     "prepare",
-    "read_state",
     "terminate",
     "wait_until_ready",
-    "write_state",
 ]
 
 _LOCK_TIMEOUT = 180.0
 _POLL = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What the state file says of a server: process, port, program and data folder."""
-
-    worker: Worker
-    port: int
-    engine: str
-    data: str
-
-    @property
-    def uri(self) -> str:
-        """Address of the database ``aga``."""
-        return f"mongodb://127.0.0.1:{self.port}/aga"
-
-    def is_alive(self) -> bool:
-        """Tell whether this very process still runs on this machine.
-
-        The start time and the data folder on its command line tell it from a process that
-        got the number of a dead server.
-        """
-        if not self.worker.is_local() or self.worker.is_dead():
-            return False
-        try:
-            return self.data in psutil.Process(self.worker.pid).cmdline()
-        except psutil.Error:
-            return False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain JSON values."""
-        return {
-            **self.worker.to_dict(),
-            "port": self.port,
-            "engine": self.engine,
-            "data": self.data,
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from :meth:`to_dict`."""
-        return cls(
-            worker=Worker.from_dict(data),
-            port=int(data["port"]),
-            engine=str(data["engine"]),
-            data=str(data["data"]),
-        )
 
 
 def prepare(root: Path) -> None:
@@ -104,7 +51,7 @@ def prepare(root: Path) -> None:
         if not os.access(root, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "no permission to write", str(root))
     except OSError as error:
-        raise _disk_error(root, error) from error
+        raise disk_error(root, error) from error
 
 
 @contextlib.contextmanager
@@ -128,34 +75,6 @@ def locked(root: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def read_state(root: Path) -> State | None:
-    """Read the state file; None where there is none or it makes no sense."""
-    try:
-        return State.from_dict(json.loads((root / "server.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def write_state(root: Path, state: State) -> None:
-    """Write the state and port files, whole or not at all, readable by the owner only.
-
-    Raises
-    ------
-    aga.errors.DiskFullError
-        There is no space for them.
-    """
-    try:
-        _write(root / "server.json", json.dumps(state.to_dict(), indent=1) + "\n")
-        _write(root / "port", f"{state.port}\n")
-    except OSError as error:
-        raise _disk_error(root, error) from error
-
-
-def forget(root: Path) -> None:
-    """Remove the state file; the port stays remembered."""
-    (root / "server.json").unlink(missing_ok=True)
 
 
 def free_port(root: Path, wanted: int | None, *, remembered: bool) -> int:
@@ -197,7 +116,7 @@ def launch(command: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     except OSError as error:
-        raise _disk_error(root, error) from error
+        raise disk_error(root, error) from error
     finally:
         os.close(descriptor)
 
@@ -266,19 +185,6 @@ def last_lines(root: Path, count: int = 12) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines()[-count:]) or "(the log is empty)"
 
 
-def _write(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -309,15 +215,4 @@ def _listens(state: State) -> bool:
         return False
     return any(
         item.status == psutil.CONN_LISTEN and item.laddr.port == state.port for item in connections
-    )
-
-
-def _disk_error(root: Path, error: OSError) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(
-            f"{root}: {error.strerror}",
-            remedy="free some space, or set AGA_DB_DIR to a folder on another disk",
-        )
-    return InputError(
-        f"{root}: {error.strerror}", remedy="set AGA_DB_DIR to a folder you can write"
     )

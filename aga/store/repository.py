@@ -7,8 +7,12 @@ from typing import Self
 
 from pymongo.database import Database
 
+from aga.store.blobs import Blobs
 from aga.store.connect import connect
 from aga.store.documents import Document
+from aga.store.events import Events
+from aga.store.learning import Learning
+from aga.store.populations import Populations
 from aga.store.searches import Searches
 from aga.store.steps import Steps
 from aga.store.structures import Structures
@@ -16,7 +20,7 @@ from aga.store.structures import Structures
 __all__ = ["Repository"]
 
 
-class Repository(Searches, Steps, Structures):
+class Repository(Searches, Steps, Structures, Learning, Populations, Events, Blobs):
     """All collections of one database; made by :meth:`open` or :meth:`from_database`.
 
     Every write can be repeated: identifiers are made from what a document is, so doing a step

@@ -108,6 +108,30 @@ class Searches(Store):
         query = {"_id": search_id, **(expect or {})}
         return self.write(lambda: target.update_one(query, {"$set": change})).matched_count == 1
 
+    def reopen(self, search_id: str) -> list[str]:
+        """Let a failed or stopped search go on: its failed steps are planned again.
+
+        Steps of the reference method stay failed: they cost one candidate each, which is
+        marked with the reason.
+
+        Returns
+        -------
+        list of str
+            Identifiers of the steps that are planned again.
+        """
+        steps = self.collection("steps")
+        query = {
+            "search_id": search_id,
+            "state": "failed",
+            "kind": {"$nin": ["label", "refine"]},
+        }
+        failed = [str(doc["_id"]) for doc in self.find("steps", query)]
+        change = {"state": "planned", "attempts": 0, "fw_id": None, "ended_at": None}
+        self.write(lambda: steps.update_many(query, {"$set": change}))
+        fields = {"state": "running", "reason": None, "finished": None}
+        self.update_search(search_id, fields, expect={"state": {"$in": ["failed", "stopped"]}})
+        return failed
+
     def count_reference(self, search_id: str) -> int:
         """Count the reference method's evaluations and store both counts with the search.
 

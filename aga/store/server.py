@@ -25,19 +25,16 @@ from aga.errors import (
 )
 from aga.store.documents import Worker
 from aga.store.process import (
-    State,
     find_process,
-    forget,
     free_port,
     last_lines,
     launch,
     locked,
     prepare,
-    read_state,
     terminate,
     wait_until_ready,
-    write_state,
 )
+from aga.store.state import State, forget, read_state, write_state
 
 __all__ = ["Engine", "ServerStatus", "default_directory", "find_engine", "start", "status", "stop"]
 

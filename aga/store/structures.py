@@ -9,20 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from pymongo import ASCENDING, UpdateOne
 
 from aga.errors import NotFoundError
 from aga.store.base import Store
-from aga.store.documents import SCHEMA, Document, ResultDoc, plain
+from aga.store.documents import Document, ResultDoc, plain
+from aga.store.layout import (
+    Stage,
+    committee_part,
+    geometry,
+    reference_part,
+    result_document,
+    structure_document,
+)
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Label, Relaxed
 
 __all__ = ["EARLY_STAGES", "Stage", "Structures"]
-
-Stage = Literal["proposed", "relaxed", "picked", "labelled", "failed", "result"]
 
 EARLY_STAGES: tuple[Stage, ...] = ("proposed", "relaxed")
 """Stages in which the geometry may still change."""
@@ -39,7 +44,9 @@ class Structures(Store):
         stage: Stage = "proposed",
     ) -> int:
         """Add structures; those that exist stay as they are. Gives the number of new ones."""
-        documents = [_document(search_id, iteration, candidate, stage) for candidate in candidates]
+        documents = [
+            structure_document(search_id, iteration, candidate, stage) for candidate in candidates
+        ]
         return self.insert_new("structures", documents)
 
     def put_relaxed(
@@ -67,9 +74,9 @@ class Structures(Store):
         updates = []
         for item in relaxed:
             known = (extras or {}).get(item.candidate.name, {})
-            change = _geometry(item.candidate) | {
+            change = geometry(item.candidate) | {
                 "stage": "relaxed",
-                "committee": _committee(version, item),
+                "committee": committee_part(version, item),
                 "space_group": plain(known.get("space_group")),
                 "fingerprint": plain(known.get("fingerprint")),
             }
@@ -128,7 +135,7 @@ class Structures(Store):
             There is no such structure.
         """
         stored = self.get_structure(search_id, name)
-        reference = _reference(
+        reference = reference_part(
             label, engine, stored["n_atoms"], pressure * stored["volume_per_atom"]
         )
         change = {"reference": reference, "stage": "labelled", "failure": None}
@@ -151,7 +158,7 @@ class Structures(Store):
 
     def put_results(self, search_id: str, results: Sequence[ResultDoc]) -> None:
         """Store the final structures; they replace those of an earlier call."""
-        documents = [_result(search_id, result) for result in results]
+        documents = [result_document(search_id, result) for result in results]
         target = self.collection("structures")
         for document in documents:
             query = {"_id": document["_id"]}
@@ -218,6 +225,16 @@ class Structures(Store):
             return found
         return found + self._some([*parts, {path: None}], order, rest)
 
+    def count_stages(self, search_id: str) -> dict[str, int]:
+        """Count the structures of a search by their stage."""
+        source = self.collection("structures")
+        steps: list[Document] = [
+            {"$match": {"search_id": search_id}},
+            {"$group": {"_id": "$stage", "count": {"$sum": 1}}},
+        ]
+        counts = self.read(lambda: list(source.aggregate(steps)))
+        return {doc["_id"]: doc["count"] for doc in sorted(counts, key=lambda doc: doc["_id"])}
+
     def ancestry(self, search_id: str, name: str) -> list[Document]:
         """Give the structure and its ancestors, each once, nearest first.
 
@@ -244,79 +261,3 @@ class Structures(Store):
         source = self.collection("structures")
         query = {"$and": list(parts)} if parts else {}
         return self.read(lambda: list(source.find(query, sort=order, limit=limit or 0)))
-
-
-def _geometry(candidate: Candidate) -> Document:
-    return {
-        "positions": candidate.positions.tolist(),
-        "cell": candidate.cell.tolist(),
-        "volume_per_atom": candidate.volume / len(candidate),
-    }
-
-
-def _document(search_id: str, iteration: int, candidate: Candidate, stage: Stage) -> Document:
-    return {
-        "_id": f"{search_id}/{candidate.name}",
-        "schema": SCHEMA,
-        "search_id": search_id,
-        "name": candidate.name,
-        "formula": candidate.formula,
-        "n_atoms": len(candidate),
-        "symbols": candidate.symbols,
-        "lineage": candidate.lineage.to_dict(),
-        "generation": candidate.lineage.generation,
-        "iteration": iteration,
-        "stage": stage,
-        "failure": None,
-        "committee": None,
-        "reference": None,
-        "space_group": None,
-        "fingerprint": None,
-        "pick": None,
-        "rank": None,
-        **_geometry(candidate),
-    }
-
-
-def _committee(version: int, item: Relaxed) -> Document:
-    values = {
-        "version": version,
-        "energy_per_atom": item.energy_per_atom,
-        "enthalpy_per_atom": item.enthalpy_per_atom,
-        "energy_spread": item.energy_spread,
-        "force_spread": item.force_spread,
-        "max_force": item.max_force,
-        "steps": item.steps,
-        "reason": item.reason,
-    }
-    return dict(plain(values))
-
-
-def _reference(label: Label, engine: str, n_atoms: int, pv_per_atom: float) -> Document:
-    energy = float(label.energy) / n_atoms
-    return {
-        "energy": float(label.energy),
-        "energy_per_atom": energy,
-        "enthalpy_per_atom": energy + pv_per_atom,
-        "max_force": float(np.linalg.norm(label.forces, axis=1).max()),
-        "evaluations": label.evaluations,
-        "engine": engine,
-    }
-
-
-def _result(search_id: str, result: ResultDoc) -> Document:
-    candidate = result.candidate
-    pv_per_atom = result.pressure * candidate.volume / len(candidate)
-    lineage = {
-        "operator": "reference_relaxation",
-        "parents": [candidate.name],
-        "generation": candidate.lineage.generation,
-        "stream": "",
-    }
-    return _document(search_id, result.iteration, candidate.renamed(result.name), "result") | {
-        "lineage": lineage,
-        "reference": _reference(result.label, result.engine, len(candidate), pv_per_atom),
-        "space_group": plain(result.space_group),
-        "fingerprint": plain(result.fingerprint),
-        "rank": result.rank,
-    }

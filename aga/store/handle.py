@@ -1,0 +1,269 @@
+"""Read one search from Python: where it stands and what it found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from ase import Atoms
+
+from aga.store.connect import connect
+from aga.store.documents import SCHEMA, Document, plain, utcnow
+from aga.store.query import parse_sort, parse_where
+from aga.store.repository import Repository
+from aga.structure.candidate import Candidate
+
+__all__ = ["Found", "SearchHandle", "open_search"]
+
+
+def open_search(uri: str | None = None, search_id: str | None = None) -> SearchHandle:
+    """Open one search of a database for reading.
+
+    Parameters
+    ----------
+    uri
+        ``mongodb://…`` address; where None, the environment variable ``AGA_DATABASE`` or the
+        embedded server.
+    search_id
+        Identifier of the search or its beginning; the newest search where None.
+
+    Raises
+    ------
+    aga.errors.DatabaseUnavailableError
+        The database does not answer.
+    aga.errors.NotFoundError
+        There is no such search.
+    """
+    repository = Repository.from_database(connect(uri))
+    return SearchHandle(repository, repository.resolve_search(search_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One structure of a search.
+
+    ``energy_per_atom`` and ``enthalpy_per_atom`` (eV/atom) are those of the reference method
+    ``reference``, None where it was not asked; ``predicted_energy_per_atom`` and
+    ``energy_spread`` (eV/atom) are the committee's. ``space_group`` is
+    ``{"number": …, "symbol": …}`` or None; ``volume_per_atom`` in Å³; ``rank`` counts the
+    results from 0.
+    """
+
+    id: str
+    search: str
+    stage: str
+    candidate: Candidate
+    generation: int
+    iteration: int
+    energy_per_atom: float | None
+    enthalpy_per_atom: float | None
+    reference: str | None
+    predicted_energy_per_atom: float | None
+    energy_spread: float | None
+    space_group: dict[str, Any] | None
+    rank: int | None
+    failure: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """Name within the search."""
+        return self.candidate.name
+
+    @property
+    def formula(self) -> str:
+        """Formula of the cell."""
+        return self.candidate.formula
+
+    @property
+    def volume_per_atom(self) -> float:
+        """Cell volume per atom in Å³."""
+        return self.candidate.volume / len(self.candidate)
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """Read a document of ``aga_structures``."""
+        reference = document["reference"] or {}
+        committee = document["committee"] or {}
+        return cls(
+            id=document["_id"],
+            search=document["search_id"],
+            stage=document["stage"],
+            candidate=Candidate.from_dict(document),
+            generation=document["generation"],
+            iteration=document["iteration"],
+            energy_per_atom=reference.get("energy_per_atom"),
+            enthalpy_per_atom=reference.get("enthalpy_per_atom"),
+            reference=reference.get("engine"),
+            predicted_energy_per_atom=committee.get("energy_per_atom"),
+            energy_spread=committee.get("energy_spread"),
+            space_group=document["space_group"],
+            rank=document["rank"],
+            failure=document["failure"],
+        )
+
+    def to_ase(self) -> Atoms:
+        """Give an ASE ``Atoms``."""
+        return self.candidate.to_ase()
+
+    def to_pymatgen(self) -> Any:  # noqa: ANN401 - pymatgen is untyped here
+        """Give a pymatgen ``Structure``."""
+        return self.candidate.to_pymatgen()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON values without the geometry; the keys are part of schema 1."""
+        values = {
+            "id": self.id,
+            "name": self.name,
+            "formula": self.formula,
+            "n_atoms": len(self.candidate),
+            "energy_per_atom": self.energy_per_atom,
+            "enthalpy_per_atom": self.enthalpy_per_atom,
+            "space_group": self.space_group,
+            "volume_per_atom": self.volume_per_atom,
+            "reference": self.reference,
+            "generation": self.generation,
+            "iteration": self.iteration,
+            "operator": self.candidate.lineage.operator,
+            "parents": list(self.candidate.lineage.parents),
+            "rank": self.rank,
+            "stage": self.stage,
+            "predicted_energy_per_atom": self.predicted_energy_per_atom,
+            "energy_spread": self.energy_spread,
+            "failure": self.failure,
+        }
+        return dict(plain(values))
+
+
+class SearchHandle:
+    """One search, for reading.
+
+    Parameters
+    ----------
+    repository
+        Where it is stored.
+    search_id
+        Its identifier.
+    """
+
+    def __init__(self, repository: Repository, search_id: str) -> None:
+        self.repository = repository
+        self.id = search_id
+
+    def __repr__(self) -> str:
+        """Name the search."""
+        return f"SearchHandle({self.id!r})"
+
+    def best(self, n: int = 10) -> list[Found]:
+        """Give the best structures, lowest enthalpy first, with energies of the reference method.
+
+        The results, relaxed by the reference method, once the search has them; before, the
+        structures that it has labelled so far.
+        """
+        results = self.repository.find_structures(
+            self.id, {"stage": "result"}, sort=[("rank", 1)], limit=n
+        )
+        if not results:
+            order = [("reference.enthalpy_per_atom", 1)]
+            results = self.repository.find_structures(
+                self.id, {"stage": "labelled"}, sort=order, limit=n
+            )
+        return [Found.from_document(document) for document in results]
+
+    def structures(self, where: str = "", sort: str = "", limit: int | None = None) -> list[Found]:
+        """Give structures of the search.
+
+        Parameters
+        ----------
+        where
+            Filter, such as ``energy_per_atom < -4.5 and space_group == 227``; see
+            :func:`aga.store.query.parse_where`.
+        sort
+            Order, such as ``energy`` or ``-generation``; see
+            :func:`aga.store.query.parse_sort`.
+        limit
+            At most so many.
+
+        Raises
+        ------
+        aga.errors.InputError
+            The filter or the order can't be read.
+        """
+        found = self.repository.find_structures(
+            self.id, parse_where(where), sort=parse_sort(sort), limit=limit
+        )
+        return [Found.from_document(document) for document in found]
+
+    def structure(self, name: str) -> Found:
+        """Give one structure by its name or full identifier.
+
+        Raises
+        ------
+        aga.errors.NotFoundError
+            There is none.
+        """
+        short = name.removeprefix(f"{self.id}/")
+        return Found.from_document(self.repository.get_structure(self.id, short))
+
+    def ancestry(self, name: str) -> list[Found]:
+        """Give a structure and its ancestors, nearest first."""
+        short = name.removeprefix(f"{self.id}/")
+        return [Found.from_document(doc) for doc in self.repository.ancestry(self.id, short)]
+
+    def best_document(self, n: int = 10) -> dict[str, Any]:
+        """Give :meth:`best` as one JSON document of schema 1."""
+        found = [item.to_dict() for item in self.best(n)]
+        return {"schema": SCHEMA, "search": self.id, "structures": found}
+
+    def status(self) -> dict[str, Any]:
+        """Tell where the search stands, as one JSON document of schema 1.
+
+        Energies in eV/atom, times in ISO 8601 (UTC), ``elapsed`` in seconds. ``structures``
+        counts those proposed, ``best`` is the first of :meth:`best`, ``spread`` the
+        committee's standard deviation for it, ``steps`` counts by kind and state.
+        """
+        search = self.repository.get_search(self.id)
+        steps: dict[str, Counter[str]] = {}
+        for step in self.repository.list_steps(self.id):
+            steps.setdefault(step.kind, Counter())[step.state] += 1
+        stages = self.repository.count_stages(self.id)
+        best = next(iter(self.best(1)), None)
+        copied = ("formula", "state", "reason", "verdict", "phase", "generation", "iteration")
+        counts = ("reference_calls", "refine_calls")
+        ended: datetime | None = search["finished"]
+        elapsed = (ended or utcnow()) - search["created"]
+        document = {
+            "schema": SCHEMA,
+            "search": self.id,
+            **{key: search[key] for key in (*copied, *counts)},
+            "budget": search["settings"]["search"]["budget"],
+            "structures": sum(n for stage, n in stages.items() if stage != "result"),
+            "structures_by_stage": stages,
+            "steps": {kind: dict(states) for kind, states in steps.items()},
+            "best_energy_per_atom": None if best is None else best.energy_per_atom,
+            "best": None if best is None else best.to_dict(),
+            "spread": self._spread(best),
+            "started": search["created"].isoformat(),
+            "updated": search["updated"].isoformat(),
+            "finished": None if ended is None else ended.isoformat(),
+            "elapsed": elapsed.total_seconds(),
+        }
+        return dict(plain(document))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.repository.close()
+
+    def __enter__(self) -> Self:
+        """Use as a context manager that closes the connection."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _spread(self, best: Found | None) -> float | None:
+        """Give the committee's spread for a structure, for a result that of its origin."""
+        if best is None or best.energy_spread is not None or best.stage != "result":
+            return None if best is None else best.energy_spread
+        return next((item.energy_spread for item in self.ancestry(best.name)[1:]), None)
