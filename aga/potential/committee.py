@@ -1,0 +1,185 @@
+"""The committee: M networks that share their descriptors and vote.
+
+Mean of the members is the prediction; their standard deviation is the uncertainty
+(SCIENCE: query by committee, Seung, Opper, Sompolinsky, COLT 1992).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from aga.errors import ModelError
+from aga.potential.batch import Batch, Evaluation, stress_from_strain
+from aga.potential.descriptor import Descriptor
+from aga.potential.guard import Repulsion
+from aga.potential.model import Model
+from aga.potential.neighbours import Pairs
+from aga.potential.network import Layer, Weights, evaluate
+from aga.structure.candidate import Candidate, FloatArray
+from aga.structure.protocols import Prediction
+
+__all__ = ["NetworkCommittee"]
+
+
+class NetworkCommittee:
+    """M members evaluated together; standard deviations divide by M.
+
+    Parameters
+    ----------
+    models
+        The members: same functions, layers and activation.
+    version
+        Name of the committee, for provenance.
+
+    Raises
+    ------
+    aga.errors.ModelError
+        No member, or members that do not fit together.
+    """
+
+    def __init__(self, models: Sequence[Model], version: str = "") -> None:
+        if not models:
+            raise ModelError("a committee needs at least one member")
+        first = models[0]
+        for number, model in enumerate(models):
+            if (model.functions, model.hidden, model.activation) != (
+                first.functions,
+                first.hidden,
+                first.activation,
+            ):
+                raise ModelError(
+                    f"member {number} does not fit the first: functions, layers and activation "
+                    "of all members must be the same",
+                    member=number,
+                )
+        self.models = tuple(models)
+        self.version = version
+        self.descriptor = Descriptor(first.functions)
+        self.guard = Repulsion(first.functions.elements)
+        self._weights = [_stack(self.models, symbol) for symbol in first.functions.elements]
+
+    def __len__(self) -> int:
+        """Give the number of members."""
+        return len(self.models)
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        """Give mean energies, their spread and the derivatives of the mean.
+
+        The forces of the mean need the mean adjoint alone, so this costs about as much as one
+        member; :meth:`predict` gives the spread of the forces too.
+
+        Raises
+        ------
+        aga.errors.StructureError
+            Nothing can be computed for a structure; ``facts["index"]`` is its place.
+        """
+        pairs = self.descriptor.pairs(batch)
+        G, moments = self.descriptor.values_and_moments(pairs)
+        atomic, adjoints = self._networks(G, pairs)
+        energies = _totals(atomic, batch)
+        extra, push, squeeze = self.guard.evaluate(batch, pairs)
+        gradient, strain = self.descriptor.vjp(pairs, adjoints.mean(axis=0), moments)
+        return Evaluation(
+            energies=energies.mean(axis=0) + extra,
+            energy_spread=energies.std(axis=0) / batch.counts,
+            gradient=gradient + push,
+            strain=strain + squeeze,
+        )
+
+    def predict(self, candidates: Sequence[Candidate]) -> list[Prediction]:
+        """Give energies, forces, stresses and the spread of each, in the order given.
+
+        Raises
+        ------
+        aga.errors.ModelError
+            An element without a network.
+        aga.errors.StructureError
+            Nothing can be computed for a structure; ``facts["index"]`` is its place.
+        """
+        for candidate in candidates:
+            self.models[0].check_numbers(candidate.numbers, candidate.name)
+        if not candidates:
+            return []
+        batch = Batch.pack(candidates)
+        pairs = self.descriptor.pairs(batch)
+        G, moments = self.descriptor.values_and_moments(pairs)
+        atomic, adjoints = self._networks(G, pairs)
+        energies = _totals(atomic, batch)
+        extra, push, squeeze = self.guard.evaluate(batch, pairs)
+        gradients, strains = self.descriptor.vjp(pairs, adjoints, moments)
+        mean = energies.mean(axis=0) + extra
+        spread = energies.std(axis=0) / batch.counts
+        forces = -(gradients.mean(axis=0) + push)
+        deviation = np.linalg.norm(gradients.std(axis=0), axis=1)
+        stress = stress_from_strain(strains.mean(axis=0) + squeeze, batch.volumes)
+        return [
+            Prediction(
+                energy=float(mean[b]),
+                energy_spread=float(spread[b]),
+                forces=forces[start:end],
+                force_spread=float(deviation[start:end].max()),
+                stress=stress[b],
+            )
+            for b, (start, end) in enumerate(
+                zip(batch.offsets[:-1], batch.offsets[1:], strict=True)
+            )
+        ]
+
+    def member_energies(self, candidates: Sequence[Candidate]) -> FloatArray:
+        """Give (M, B) total energies in eV, one row per member."""
+        batch = Batch.pack(candidates)
+        pairs = self.descriptor.pairs(batch)
+        atomic, _ = self._networks(self.descriptor.values(pairs), pairs)
+        total: FloatArray = _totals(atomic, batch) + self.guard.evaluate(batch, pairs)[0]
+        return total
+
+    def _networks(self, G: FloatArray, pairs: Pairs) -> tuple[FloatArray, FloatArray]:
+        """Give atomic energies (M, N) in eV and their derivatives (M, N, D) for raw G."""
+        kind = self.models[0].activation
+        x = torch.from_numpy(G)
+        with torch.no_grad():
+            if len(self._weights) == 1:
+                energy, adjoint = evaluate(self._weights[0], kind, x)
+                return energy.numpy(), adjoint.numpy()
+            energies = np.empty((len(self), len(G)))
+            adjoints = np.empty((len(self), *G.shape))
+            for element, weights in enumerate(self._weights):
+                atoms = np.flatnonzero(pairs.species == element)
+                energy, adjoint = evaluate(weights, kind, x[torch.from_numpy(atoms)])
+                energies[:, atoms] = energy.numpy()
+                adjoints[:, atoms] = adjoint.numpy()
+        return energies, adjoints
+
+
+def _totals(atomic: FloatArray, batch: Batch) -> FloatArray:
+    totals: FloatArray = np.add.reduceat(atomic, batch.offsets[:-1], axis=1)
+    return totals
+
+
+def _stack(models: Sequence[Model], symbol: str) -> Weights:
+    """Stack the networks of one element, standardisation and energy scale folded in."""
+    members = [_folded(model, symbol) for model in models]
+    return tuple(
+        (
+            torch.cat([layer[0] for layer in layers]).contiguous(),
+            torch.cat([layer[1] for layer in layers]).contiguous(),
+        )
+        for layers in zip(*members, strict=True)
+    )
+
+
+def _folded(model: Model, symbol: str) -> list[Layer]:
+    element = model.functions.elements.index(symbol)
+    mean = torch.from_numpy(np.array(model.mean[element]))
+    scale = torch.from_numpy(np.array(model.scale[element]))
+    layers = list(model.weights[symbol])
+    matrix, bias = layers[0]
+    matrix = matrix / scale.unsqueeze(-1)
+    layers[0] = (matrix, bias - mean @ matrix)
+    matrix, bias = layers[-1]
+    s = model.energy_scale
+    layers[-1] = (matrix * s, bias * s + float(model.reference_energies[element]))
+    return layers
