@@ -16,7 +16,7 @@ from pymongo import ASCENDING
 
 from aga.errors import NotFoundError, StaleAttemptError
 from aga.store.base import Store
-from aga.store.documents import Attempt, Document, Step, Worker, plain, utcnow
+from aga.store.documents import Attempt, Document, Step, StepKind, Worker, plain, utcnow
 
 __all__ = ["Steps"]
 
@@ -148,6 +148,13 @@ class Steps(Store):
             The step was given to another worker meanwhile, or has ended.
         """
         self._end(attempt, {"state": "planned", "attempts": attempt.step.attempts - 1})
+
+    def replan(self, search_id: str, kinds: Sequence[StepKind]) -> int:
+        """Plan the failed steps of some kinds again, with all their attempts; give how many."""
+        query = {"search_id": search_id, "state": "failed", "kind": {"$in": list(kinds)}}
+        change = {"$set": {"state": "planned", "attempts": 0, "ended_at": None}}
+        target = self.collection("steps")
+        return self.write(lambda: target.update_many(query, change)).modified_count
 
     def overdue(self, search_id: str | None = None) -> list[Step]:
         """Give the running steps whose lease ran out or whose local process is gone."""

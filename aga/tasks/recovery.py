@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from aga.errors import StaleAttemptError
-from aga.store.documents import Attempt, Step
+from aga.store.documents import KINDS, Attempt, Step
 from aga.store.repository import Repository
 from aga.tasks.dispatch import add_fireworks, advance
 from aga.tasks.launchpad import SearchLaunchPad
+from aga.tasks.schedule import MAY_FAIL
 
 __all__ = ["Recovered", "recover", "retry_failed"]
 
@@ -111,9 +112,11 @@ def _without_firework(
 
 
 def retry_failed(repository: Repository, launchpad: SearchLaunchPad, search_id: str) -> Recovered:
-    """Give a failed or stopped search another chance: its failed steps are planned again.
+    """Give a failed search another chance: its failed steps are planned again.
 
     Steps whose failure cost one candidate alone stay as they are.
     """
-    repository.reopen(search_id)
+    fields = {"state": "running", "reason": None, "finished": None}
+    if repository.update_search(search_id, fields, expect={"state": "failed"}):
+        repository.replan(search_id, [kind for kind in KINDS if kind not in MAY_FAIL])
     return recover(repository, launchpad, search_id, grace=0.0)

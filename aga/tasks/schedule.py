@@ -19,7 +19,7 @@ from typing import Any, Final
 from aga.config import Settings
 from aga.store.documents import KINDS, Step, StepKind
 
-__all__ = ["Plan", "plan_next"]
+__all__ = ["MAY_FAIL", "Plan", "plan_next"]
 
 MAY_FAIL: Final = frozenset({"label", "refine"})
 """Steps whose failure costs one candidate, not the search."""
