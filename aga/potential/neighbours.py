@@ -144,9 +144,9 @@ def find_pairs(batch: Batch, cutoff: float, numbers: tuple[int, ...]) -> Pairs:
     )
 
 
-def _refuse(batch: Batch, index: int, what: str) -> NoReturn:
+def _refuse(batch: Batch, index: int, what: str, **facts: str) -> NoReturn:
     name = batch.names[index]
-    raise StructureError(f"{name}: {what}", structure=name, index=index)
+    raise StructureError(f"{name}: {what}", structure=name, index=index, **facts)
 
 
 def _species(batch: Batch, numbers: tuple[int, ...]) -> IntArray:
@@ -160,9 +160,8 @@ def _species(batch: Batch, numbers: tuple[int, ...]) -> IntArray:
         atom = int(np.argmax(species < 0))
         known = ", ".join(chemical_symbols[z] for z in numbers)
         symbol = chemical_symbols[batch.numbers[atom]]
-        _refuse(
-            batch, int(batch.owners[atom]), f"the potential does not know {symbol} (only {known})"
-        )
+        what = f"the potential does not know {symbol} (only {known})"
+        _refuse(batch, int(batch.owners[atom]), what, element=symbol)
     return species
 
 
