@@ -1,0 +1,1 @@
+"""Reports: tables, plots, exports and the live display, from plain documents."""

@@ -1,0 +1,188 @@
+"""Tables and trees for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from aga.report.rows import best_enthalpy, group_name
+from aga.store.handle import Found
+
+__all__ = ["ancestry_tree", "searches_table", "structure_details", "structures_table"]
+
+_STAGE_STYLES = {"result": "bold green", "labelled": "green", "failed": "red"}
+
+
+def structures_table(found: Sequence[Found], *, title: str | None = None) -> Table:
+    """Give a table of structures.
+
+    Energies by the reference method in eV/atom, heights above the lowest of the table in
+    meV/atom; the committee's energies only where one of the structures has no other.
+    """
+    lowest = best_enthalpy(found)
+    pressed = any(item.energy_per_atom != item.enthalpy_per_atom for item in found)
+    guessed = any(item.energy_per_atom is None for item in found)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, title_style="bold")
+    columns = ["id", "formula", ">energy\neV/atom"]
+    columns += [">enthalpy\neV/atom"] if pressed else []
+    columns += [">above best\nmeV/atom"]
+    columns += [">committee\neV/atom", ">spread\nmeV/atom"] if guessed else []
+    columns += ["reference", "space group", ">volume\nÅ³/atom", ">gen.", "stage"]
+    for name in columns:
+        right = name.startswith(">")
+        table.add_column(name.lstrip(">"), justify="right" if right else "left", no_wrap=True)
+    for item in found:
+        above = _above(item, lowest)
+        cells: list[str | Text] = [item.name, item.formula, _number(item.energy_per_atom, 4)]
+        cells += [_number(item.enthalpy_per_atom, 4)] if pressed else []
+        cells += [_number(above, 1)]
+        if guessed:
+            spread = None if item.energy_spread is None else 1000 * item.energy_spread
+            cells += [_number(item.predicted_energy_per_atom, 4), _number(spread, 1)]
+        cells += [
+            item.reference or "–",
+            group_name(item.space_group),
+            f"{item.volume_per_atom:.2f}",
+            str(item.generation),
+            Text(_stage(item), style=_STAGE_STYLES.get(item.stage, "")),
+        ]
+        table.add_row(*cells)
+    return table
+
+
+def searches_table(documents: Sequence[Mapping[str, Any]]) -> Table:
+    """Give a table of searches, from documents of ``aga_searches``."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("search", "formula", "state", ">generation", ">iteration", ">reference calls"):
+        right = name.startswith(">")
+        table.add_column(name.lstrip(">"), justify="right" if right else "left", no_wrap=True)
+    table.add_column("started (UTC)", no_wrap=True)
+    for doc in documents:
+        table.add_row(
+            doc["_id"],
+            doc["formula"],
+            doc["state"],
+            str(doc["generation"]),
+            str(doc["iteration"]),
+            str(doc["reference_calls"]),
+            f"{doc['created']:%Y-%m-%d %H:%M}",
+        )
+    return table
+
+
+def structure_details(
+    item: Found, ancestry: Sequence[Found], pick: Mapping[str, Any] | None = None
+) -> RenderableType:
+    """Give everything about one structure: facts, cell, atoms, ancestry.
+
+    Parameters
+    ----------
+    item
+        The structure.
+    ancestry
+        The structure and its ancestors, as :meth:`aga.store.handle.SearchHandle.ancestry`
+        gives them.
+    pick
+        Why it was chosen for the reference method (``score``, ``why``).
+    """
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _facts(item, pick):
+        facts.add_row(Text(name, style="bold"), value)
+    return Group(facts, Text(), _geometry(item), Text("ancestry"), ancestry_tree(ancestry))
+
+
+def ancestry_tree(ancestry: Sequence[Found]) -> Tree:
+    """Draw a structure and below it its parents, and theirs.
+
+    A structure that comes twice is drawn with its own parents only the first time.
+    """
+    known = {item.name: item for item in ancestry}
+    first = ancestry[0]
+    tree = Tree(_ancestor(first))
+    waiting, drawn = [(tree, first)], {first.name}
+    while waiting:
+        branch, child = waiting.pop(0)
+        for name in child.candidate.lineage.parents:
+            parent = known.get(name)
+            if parent is None:
+                branch.add(Text(f"{name}  (not stored)", style="dim"))
+            elif name in drawn:
+                branch.add(Text(f"{name}  (drawn above)", style="dim"))
+            else:
+                drawn.add(name)
+                waiting.append((branch.add(_ancestor(parent)), parent))
+    return tree
+
+
+def _ancestor(item: Found) -> Text:
+    parts = [item.candidate.lineage.operator, f"generation {item.generation}", _energy(item, 4)]
+    if item.space_group:
+        parts.append(group_name(item.space_group))
+    return Text(item.name, style="bold").append("  " + ", ".join(parts), style="not bold")
+
+
+def _energy(item: Found, digits: int) -> str:
+    if item.energy_per_atom is not None:
+        return f"{item.energy_per_atom:.{digits}f} eV/atom ({item.reference})"
+    if item.predicted_energy_per_atom is not None:
+        return f"{item.predicted_energy_per_atom:.{digits}f} eV/atom (committee)"
+    return "no energy yet"
+
+
+def _facts(item: Found, pick: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    lineage = item.candidate.lineage
+    parents = f" from {', '.join(lineage.parents)}" if lineage.parents else ""
+    facts = [
+        ("id", item.id),
+        ("formula", f"{item.formula}, {len(item.candidate)} atoms"),
+        ("stage", _stage(item)),
+        ("energy", _energy(item, 6)),
+    ]
+    if item.enthalpy_per_atom != item.energy_per_atom:
+        facts.append(("enthalpy", f"{_number(item.enthalpy_per_atom, 6)} eV/atom"))
+    facts += [
+        ("space group", group_name(item.space_group)),
+        ("volume", f"{item.volume_per_atom:.3f} Å³/atom"),
+        ("made by", f"{lineage.operator}{parents}, generation {item.generation}"),
+    ]
+    if item.predicted_energy_per_atom is not None:
+        energy, spread = item.predicted_energy_per_atom, item.energy_spread
+        facts.append(("committee", f"{energy:.6f} ± {_number(spread, 6)} eV/atom"))
+    if pick:
+        facts.append(("picked", f"{pick.get('why', '')}, score {_number(pick.get('score'), 4)}"))
+    if item.failure:
+        facts.append(("failure", f"{item.failure.get('reason')}: {item.failure.get('message')}"))
+    return facts
+
+
+def _geometry(item: Found) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("Å", no_wrap=True)
+    for name in "xyz":
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, vector in zip("abc", item.candidate.cell, strict=True):
+        table.add_row(Text(name, style="bold"), *(f"{x:.5f}" for x in vector))
+    table.add_section()
+    for element, position in zip(item.candidate.symbols, item.candidate.positions, strict=True):
+        table.add_row(element, *(f"{x:.5f}" for x in position))
+    return table
+
+
+def _above(item: Found, lowest: float | None) -> float | None:
+    if lowest is None or item.enthalpy_per_atom is None:
+        return None
+    return 1000 * (item.enthalpy_per_atom - lowest)
+
+
+def _stage(item: Found) -> str:
+    return f"{item.stage} ({item.failure.get('reason')})" if item.failure else item.stage
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
