@@ -168,7 +168,7 @@ class PotentialSettings(_Model):
     )
     cutoff: Positive = Field(5.0, le=20, description="Å, of the automatic symmetry functions")
     hidden: tuple[int, ...] = Field((20, 20), description="nodes of the hidden layers")
-    activation: Literal["tanh", "softplus", "silu"] = "tanh"
+    activation: Literal["tanh", "softplus", "silu"] = "softplus"
 
     @model_validator(mode="after")
     def _layers(self) -> Self:
@@ -193,6 +193,9 @@ class TrainingSettings(_Model):
     stress_weight: NonNegative = Field(1.0, description="weight of (Δvirial/atom / 0.05 eV)²")
     energy_scale: Positive = Field(
         1.0, description="eV/atom above the lowest frame at which a frame's weight is halved"
+    )
+    smoothness: NonNegative = Field(
+        20.0, description="weight of the sum of squared network weights against the frames' loss"
     )
     start: Literal["previous", "fresh"] = Field(
         "previous", description="weights a retraining starts from"

@@ -1,0 +1,1 @@
+"""Training the committee: labelled frames, loss, focal weights, fit, metrics."""
