@@ -1,0 +1,239 @@
+"""Symmetry functions against a plain triplet sum, published values and finite differences."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.data import atomic_numbers
+
+from aga.potential.batch import Batch, stress_from_strain
+from aga.potential.descriptor import Descriptor
+from aga.potential.functions import Angular, FunctionSet, Radial, automatic, preset
+from aga.structure.candidate import Candidate, FloatArray
+
+ANATASE = np.array([[3.785, 0.0, 0.0], [0.0, 3.785, 0.0], [1.8925, 1.8925, 4.757]])
+TRICLINIC = np.array([[3.1, 0.0, 0.0], [1.4, 2.9, 0.0], [-0.8, 1.1, 3.7]])
+
+
+def candidate(cell: FloatArray, numbers: list[int], seed: int = 0) -> Candidate:
+    """Atoms at random, at least 1 Å apart."""
+    rng = np.random.default_rng(seed)
+    inverse = np.linalg.inv(cell)
+    points: list[FloatArray] = []
+    while len(points) < len(numbers):
+        new = rng.random(3) @ cell
+        gaps = [(d - np.round(d @ inverse) @ cell) for d in (new - p for p in points)]
+        if all(np.linalg.norm(gap) > 1.0 for gap in gaps):
+            points.append(new)
+    return Candidate(name=f"r{seed}", numbers=np.array(numbers), positions=points, cell=cell)
+
+
+STRUCTURES = {
+    "one atom": candidate(TRICLINIC, [22]),
+    "triclinic, smaller than the cutoff": candidate(TRICLINIC, [8, 22, 8]),
+    "anatase cell": candidate(ANATASE, [22, 22, 8, 8, 8, 8], 1),
+    "one element only": candidate(ANATASE, [8, 8, 8], 2),
+}
+EVERY_ZETA = FunctionSet(
+    elements=("O", "Ti"),
+    cutoff=4.5,
+    radial=(Radial("Ti", 2.0, 1.5), Radial("O", 0.3, 0.0)),
+    angular=tuple(
+        Angular(pair, eta, zeta, lam)
+        for zeta in (3, 1, 4, 2)
+        for eta in (0.05, 0.2)
+        for pair in (("Ti", "Ti"), ("O", "Ti"), ("O", "O"))
+        for lam in (1.0, -1.0, 0.5)
+    ),
+)
+
+
+def evaluate(descriptor: Descriptor, *structures: Candidate) -> FloatArray:
+    return descriptor.values(descriptor.pairs(Batch.pack(structures)))
+
+
+def triplet_sum(functions: FunctionSet, structure: Candidate) -> FloatArray:
+    """Behler (2011), term by term over all images in a box that is large enough."""
+    rc = functions.cutoff
+    reach = range(-6, 7)
+    images = np.array([[a, b, c] for a in reach for b in reach for c in reach]) @ structure.cell
+    G = np.zeros((len(structure), functions.size))
+    for i, centre in enumerate(structure.positions):
+        vectors = (structure.positions[None] - centre + images[:, None]).reshape(-1, 3)
+        numbers = np.tile(structure.numbers, len(images))
+        r = np.linalg.norm(vectors, axis=1)
+        near = (r > 1e-8) & (r < rc)
+        vectors, numbers, r = vectors[near], numbers[near], r[near]
+        cut = 0.5 * (np.cos(np.pi * r / rc) + 1.0)
+        cosine = (vectors @ vectors.T) / np.outer(r, r)
+        for n, f in enumerate(functions.radial):
+            of = numbers == atomic_numbers[f.element]
+            G[i, n] = (np.exp(-f.eta * (r - f.shift) ** 2) * cut)[of].sum()
+        for n, f in enumerate(functions.angular, start=len(functions.radial)):
+            wanted = sorted(atomic_numbers[symbol] for symbol in f.elements)
+            w = np.exp(-f.eta * r**2) * cut
+            for j in range(len(r)):
+                k = np.arange(j + 1, len(r))
+                low, high = np.minimum(numbers[j], numbers[k]), np.maximum(numbers[j], numbers[k])
+                k = k[(low == wanted[0]) & (high == wanted[1])]
+                terms = (1.0 + f.lambda_ * cosine[j, k]) ** f.zeta * w[j] * w[k]
+                G[i, n] += 2.0 ** (1 - f.zeta) * terms.sum()
+    return G
+
+
+@pytest.mark.parametrize("functions", [preset("tio2", ["O", "Ti"], 4.5), EVERY_ZETA])
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_moments_give_the_triplet_sum(name: str, functions: FunctionSet) -> None:
+    structure = STRUCTURES[name]
+    expected = triplet_sum(functions, structure)
+    G = evaluate(Descriptor(functions), structure)
+    np.testing.assert_allclose(G, expected, rtol=1e-10, atol=1e-12)
+    assert np.abs(expected).max() > 0.1
+
+
+@pytest.mark.shared_data
+def test_published_reference_vectors(shared_data: Path) -> None:
+    path = shared_data / "acsf_reference" / "n2p2_TiO2_G5_cos.json.gz"
+    reference = json.loads(gzip.decompress(path.read_bytes()))
+    for centre, listed in reference["symmetry_functions"].items():
+        functions, columns = reference_functions(listed)
+        descriptor = Descriptor(functions)
+        for entry in reference["structures"]:
+            structure = Candidate(
+                name=entry["id"],
+                numbers=np.array([atomic_numbers[s] for s in entry["symbols"]]),
+                positions=np.array(entry["positions"]),
+                cell=np.array(entry["cell"]),
+            )
+            own = [i for i, s in enumerate(entry["symbols"]) if s == centre]
+            expected = np.array([entry["G"][i] for i in own])
+            # 1e-12 beside the relative bound: tails that are themselves below 1e-3.
+            G = evaluate(descriptor, structure)[own][:, columns]
+            np.testing.assert_allclose(G, expected, rtol=1e-9, atol=1e-12)
+
+
+def reference_functions(listed: list[dict[str, Any]]) -> tuple[FunctionSet, list[int]]:
+    """Give the functions of the file, and the column of each in its order."""
+    radial = [Radial(f["neighbors"][0], f["eta"], f["r_s"]) for f in listed if f["type"] == "G2"]
+    angular = [
+        Angular((f["neighbors"][0], f["neighbors"][1]), f["eta"], int(f["zeta"]), f["lam"])
+        for f in listed
+        if f["type"] == "G5"
+    ]
+    columns, seen = [], {"G2": 0, "G5": len(radial)}
+    for f in listed:
+        columns.append(seen[f["type"]])
+        seen[f["type"]] += 1
+    elements = tuple(sorted({symbol for f in listed for symbol in f["neighbors"]}))
+    functions = FunctionSet(
+        elements=elements,
+        cutoff=listed[0]["r_c"],
+        radial=tuple(radial),
+        angular=tuple(angular),
+    )
+    return functions, columns
+
+
+def directions(batch: Batch, seed: int = 5) -> tuple[FloatArray, FloatArray]:
+    rng = np.random.default_rng(seed)
+    strains = rng.normal(size=(len(batch), 3, 3)) * 0.3
+    return rng.normal(size=batch.positions.shape), strains + np.swapaxes(strains, 1, 2)
+
+
+def moved(structures: list[Candidate], dR: FloatArray, strains: FloatArray) -> list[Candidate]:
+    result, start = [], 0
+    for structure, strain in zip(structures, strains, strict=True):
+        end = start + len(structure)
+        F = (np.eye(3) + strain).T
+        result.append(
+            structure.moved((structure.positions + dR[start:end]) @ F, structure.cell @ F)
+        )
+        start = end
+    return result
+
+
+def test_jvp_is_the_central_difference() -> None:
+    structures = list(STRUCTURES.values())
+    batch = Batch.pack(structures)
+    descriptor = Descriptor(EVERY_ZETA)
+    dR, strains = directions(batch)
+    h = 1e-5
+    up = evaluate(descriptor, *moved(structures, h * dR, h * strains))
+    down = evaluate(descriptor, *moved(structures, -h * dR, -h * strains))
+    dG = descriptor.jvp(descriptor.pairs(batch), dR, strains)
+    np.testing.assert_allclose(dG, (up - down) / (2 * h), rtol=1e-6, atol=1e-6)
+    assert np.abs(dG).max() > 1.0
+
+
+def test_vjp_is_the_transpose_of_jvp_for_every_member() -> None:
+    batch = Batch.pack(list(STRUCTURES.values()))
+    descriptor = Descriptor(preset("tio2", ["O", "Ti"]))
+    pairs = descriptor.pairs(batch)
+    G, moments = descriptor.values_and_moments(pairs)
+    adjoints = np.random.default_rng(1).normal(size=(3, *G.shape))
+    gradient, strain = descriptor.vjp(pairs, adjoints, moments)
+    dR, strains = directions(batch)
+    dG = descriptor.jvp(pairs, dR, strains)
+    for m in range(3):
+        left = (adjoints[m] * dG).sum()
+        right = (gradient[m] * dR).sum() + (strain[m] * strains).sum()
+        assert left == pytest.approx(right, rel=1e-11)
+        single = descriptor.vjp(pairs, adjoints[m])
+        np.testing.assert_allclose(gradient[m], single[0], rtol=1e-12, atol=1e-10)
+        np.testing.assert_allclose(strain[m], single[1], rtol=1e-12, atol=1e-10)
+    np.testing.assert_array_equal(strain, np.swapaxes(strain, -1, -2))
+
+
+def test_the_jacobian_is_the_same_map() -> None:
+    batch = Batch.pack(list(STRUCTURES.values()))
+    descriptor = Descriptor(EVERY_ZETA)
+    pairs = descriptor.pairs(batch)
+    g = np.random.default_rng(2).normal(size=(len(batch.numbers), descriptor.size))
+    gradient, strain = descriptor.vjp(pairs, g)
+    stress = stress_from_strain(strain, batch.volumes) * batch.volumes[:, None]
+    for b, J in enumerate(descriptor.jacobian(pairs)):
+        atoms = slice(batch.offsets[b], batch.offsets[b + 1])
+        n = J.shape[0]
+        assert J.shape == (n, descriptor.size, 3 * n + 6)
+        contracted = np.einsum("nd,ndx->x", g[atoms], J)
+        np.testing.assert_allclose(contracted[:-6], gradient[atoms].ravel(), atol=1e-9)
+        np.testing.assert_allclose(contracted[-6:], stress[b], atol=1e-9)
+
+
+def test_values_do_not_depend_on_the_batch() -> None:
+    structures = list(STRUCTURES.values())
+    descriptor = Descriptor(automatic(["O", "Ti"], 5.0))
+    together = evaluate(descriptor, *structures)
+    alone = np.concatenate([evaluate(descriptor, s) for s in structures])
+    np.testing.assert_array_equal(together, alone)
+
+
+def pair_of_atoms(distance: float, cutoff: float) -> tuple[FloatArray, FloatArray]:
+    functions = FunctionSet(
+        elements=("Si",),
+        cutoff=cutoff,
+        radial=(Radial("Si", 0.01, 0.0),),
+        angular=(Angular(("Si", "Si"), 0.001, 2, 1.0),),
+    )
+    third = np.array([0.0, 2.0, 0.0])
+    positions = np.array([[0.0, 0.0, 0.0], [distance, 0.0, 0.0], third])
+    structure = Candidate(
+        name="x", numbers=np.full(3, 14), positions=positions, cell=30.0 * np.eye(3)
+    )
+    descriptor = Descriptor(functions)
+    pairs = descriptor.pairs(Batch.pack([structure]))
+    dR = np.zeros((3, 3))
+    dR[1, 0] = 1.0
+    return descriptor.values(pairs)[0], descriptor.jvp(pairs, dR)[0]
+
+
+def test_values_and_slopes_vanish_at_the_cutoff() -> None:
+    inside, slope = pair_of_atoms(5.0 - 1e-5, 5.0)
+    outside, flat = pair_of_atoms(5.0 + 1e-5, 5.0)
+    np.testing.assert_allclose(inside, outside, atol=1e-9)
+    np.testing.assert_allclose(slope, flat, atol=2e-5)
+    np.testing.assert_array_equal(flat, 0.0)
+    assert np.abs(pair_of_atoms(4.5, 5.0)[1]).min() > 1e-3

@@ -1,0 +1,56 @@
+"""The ASE calculator passes on what the committee says."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from aga.errors import StructureError
+from aga.potential.calculator import CommitteeCalculator
+from aga.structure.candidate import Candidate
+from aga.structure.protocols import Prediction
+
+
+class Counting:
+    """A committee of one constant, which counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def predict(self, candidates: Sequence[Candidate]) -> list[Prediction]:
+        self.calls += 1
+        return [
+            Prediction(
+                energy=-4.0 * len(c),
+                energy_spread=0.01,
+                forces=np.full((len(c), 3), 0.5),
+                force_spread=0.2,
+                stress=np.arange(6.0),
+            )
+            for c in candidates
+        ]
+
+
+def test_results_and_caching() -> None:
+    committee = Counting()
+    atoms = bulk("Si")
+    atoms.calc = CommitteeCalculator(committee)
+    assert atoms.get_potential_energy() == -8.0
+    assert atoms.get_potential_energy(force_consistent=True) == -8.0
+    np.testing.assert_array_equal(atoms.get_forces(), 0.5)
+    np.testing.assert_array_equal(atoms.get_stress(), np.arange(6.0))
+    assert atoms.calc.results["energy_spread"] == 0.01
+    assert atoms.calc.results["force_spread"] == 0.2
+    assert committee.calls == 1
+    atoms.rattle(0.1)
+    atoms.get_forces()
+    assert committee.calls == 2
+
+
+def test_clusters_are_refused() -> None:
+    atoms = Atoms("Si2", [[0, 0, 0], [0, 0, 2.3]], cell=[9, 9, 9], pbc=False)
+    atoms.calc = CommitteeCalculator(Counting())
+    with pytest.raises(StructureError, match="periodic"):
+        atoms.get_potential_energy()
