@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,15 +12,18 @@ import typer
 if TYPE_CHECKING:
     from aga.config.schema import Settings
     from aga.errors import Problem
+    from aga.store.handle import SearchHandle
     from aga.store.repository import Repository
 
 __all__ = [
+    "CountOption",
     "DatabaseOption",
     "JsonOption",
     "LaunchpadOption",
     "SearchOption",
     "SiteOption",
     "check_engine",
+    "open_handle",
     "open_repository",
     "read_settings",
 ]
@@ -62,6 +67,7 @@ SearchOption = Annotated[
         show_default=False,
     ),
 ]
+CountOption = Annotated[int, typer.Option("-n", "--number", min=1, help="How many at most.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -85,6 +91,23 @@ def open_repository(database: str | None, launchpad: Path | None, site: Path | N
         database, named = machine.get("database"), machine.get("launchpad")
         launchpad = None if named is None else Path(named)
     return Repository.open(database, launchpad=launchpad)
+
+
+@contextmanager
+def open_handle(
+    search: str | None, database: str | None, launchpad: Path | None, site: Path | None
+) -> Iterator[SearchHandle]:
+    """Open the search that the options name.
+
+    Raises
+    ------
+    aga.errors.DatabaseUnavailableError, aga.errors.InputError
+        The database does not answer, or has no such search.
+    """
+    from aga.store.handle import SearchHandle
+
+    with open_repository(database, launchpad, site) as repository:
+        yield SearchHandle(repository, repository.resolve_search(search))
 
 
 def check_engine(settings: Settings) -> list[Problem]:

@@ -20,7 +20,7 @@ INTERRUPTED = 130
 UNEXPECTED = 1
 USAGE = 2
 
-MODULES = ("settings", "run", "ask", "database")
+MODULES = ("settings", "run", "ask", "structures", "database")
 """Modules of this package that add commands with their ``register(app)``, as the help has them."""
 
 

@@ -16,6 +16,12 @@ from aga.store.handle import Found, SearchHandle
 __all__ = ["history_of", "summary_markdown", "write_results"]
 
 
+_COLUMNS = (
+    "| structure | energy (eV/atom) | above best (meV/atom) | space group | volume (Å³/atom) "
+    "| generation |"
+)
+
+
 def write_results(handle: SearchHandle, folder: Path, *, best: int = 10) -> list[Path]:
     """Write the best structures, the energy plot and a summary; replaces those of before.
 
@@ -86,13 +92,13 @@ def history_of(handle: SearchHandle, status: dict[str, Any], found: Sequence[Fou
 
 def _generations(handle: SearchHandle) -> list[Generation]:
     newest = handle.repository.latest_population(handle.id)
+    step = _per_iteration(handle)
     generations = []
     for number in range(newest["generation"] + 1 if newest else 0):
         try:
             population = handle.repository.get_population(handle.id, number)
         except NotFoundError:
             continue
-        step = max(1, _per_iteration(handle))
         generations.append(
             Generation(
                 number=number,
@@ -124,8 +130,7 @@ def summary_markdown(status: dict[str, Any], found: Sequence[Found]) -> str:
         "",
         f"- state: {status['state']}{verdict}" + (f" ({r})" if (r := status["reason"]) else ""),
         f"- iterations: {status['iteration']}, generations: {status['generation']}",
-        f"- reference energy+force evaluations of the loop: {status['reference_calls']} "
-        f"(of at most {status['budget']['reference_calls']})",
+        f"- reference energy+force evaluations of the loop: {_used(status)}",
         f"- reference evaluations of the final relaxations: {status['refine_calls']}",
         f"- structures proposed: {status['structures']}",
         f"- time: {duration(status['elapsed'])}",
@@ -140,8 +145,7 @@ def summary_markdown(status: dict[str, Any], found: Sequence[Found]) -> str:
         "",
         "Relaxed by the reference method." if final else "Not yet relaxed by the reference method.",
         "",
-        "| structure | energy (eV/atom) | above best (meV/atom) | space group | volume (Å³/atom) "
-        "| generation |",
+        _COLUMNS,
         "|---|---:|---:|---|---:|---:|",
     ]
     for item in found:
@@ -152,6 +156,10 @@ def summary_markdown(status: dict[str, Any], found: Sequence[Found]) -> str:
             f"| {item.volume_per_atom:.2f} | {item.generation} |"
         )
     return "\n".join([*lines, "", "![energy per generation](energy.png)", ""])
+
+
+def _used(status: dict[str, Any]) -> str:
+    return f"{status['reference_calls']} (of at most {status['budget']['reference_calls']})"
 
 
 def _above(item: Found, lowest: float | None) -> str:
