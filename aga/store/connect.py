@@ -62,19 +62,14 @@ def connect(uri: str | None = None, launchpad: Path | None = None) -> Database[D
     aga.errors.InputError
         The address or the launchpad file is wrong, or the user is refused.
     """
-    options: dict[str, Any] = {
-        "serverSelectionTimeoutMS": _SELECTION_TIMEOUT,
-        "socketTimeoutMS": _SOCKET_TIMEOUT,
-        "appname": "aga",
-    }
+    extra: dict[str, Any] = {}
     if uri is None and launchpad is not None:
         uri, name, extra = read_launchpad(launchpad)
-        options |= extra
     else:
         uri = find_uri(uri)
         name = database_name(uri)
     try:
-        client: MongoClient[Document] = MongoClient(uri, **options)
+        client: MongoClient[Document] = MongoClient(uri, **(_defaults(uri) | extra))
         client.admin.command("ping")
     except PyMongoError as error:
         raise _unreachable(uri, error) from error
@@ -168,11 +163,21 @@ def read_launchpad(path: Path) -> tuple[str, str, dict[str, Any]]:
     return f"mongodb://{host}:{int(data.get('port') or 27017)}/", name, options
 
 
+def _defaults(uri: str) -> dict[str, Any]:
+    """Give our options, without those that the address sets itself."""
+    options = {
+        "serverSelectionTimeoutMS": _SELECTION_TIMEOUT,
+        "socketTimeoutMS": _SOCKET_TIMEOUT,
+        "appname": "aga",
+    }
+    return {key: value for key, value in options.items() if f"{key}=".lower() not in uri.lower()}
+
+
 def _unreachable(uri: str, error: PyMongoError) -> Exception:
     known = translate(error)
     if not isinstance(known, DatabaseUnavailableError):
         return known or DatabaseUnavailableError(f"{redact(uri)}: {redact(str(error))}")
-    reason = redact(str(error)).split(", Timeout:")[0]
+    reason = redact(str(error)).split(" (configured timeouts")[0].split(", Timeout:")[0]
     return DatabaseUnavailableError(
         f"the database at {redact(uri)} does not answer: {reason}",
         remedy=_REMEDY,

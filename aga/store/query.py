@@ -223,7 +223,8 @@ def _unit(unit: str) -> str:
 
 
 def _nearest(name: str) -> str:
-    near = get_close_matches(name, FIELDS, n=1, cutoff=0.4)
+    meant = SORT_ALIASES.get(name)
+    near = [meant] if meant else get_close_matches(name, FIELDS, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{name!r} is not a field; {hint}fields are {', '.join(FIELDS)}"
 

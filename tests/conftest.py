@@ -1,0 +1,104 @@
+"""What the tests share: what the machine must have, the embedded database, a stored search."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from aga.store.repository import Repository
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _no_program(name: str) -> str | None:
+    return None if shutil.which(name) else f"{name} is not installed"
+
+
+def _no_embedded() -> str | None:
+    from aga.errors import MissingExecutableError
+    from aga.store.server import find_engine
+
+    try:
+        find_engine(ROOT / "no-data-here")
+    except MissingExecutableError as error:
+        return str(error)
+    return None
+
+
+def shared_folder() -> Path:
+    """Folder of reference data that is not part of the repository."""
+    return Path(os.environ.get("AGA_SHARED", ROOT.parent / "shared"))
+
+
+def _no_shared_data() -> str | None:
+    folder = shared_folder() / "data"
+    return None if folder.is_dir() else f"{folder} is missing (set AGA_SHARED)"
+
+
+ABSENT: dict[str, Callable[[], str | None]] = {
+    "espresso": lambda: _no_program("pw.x"),
+    "embedded": _no_embedded,
+    "shared_data": _no_shared_data,
+    "slurm": lambda: _no_program("sbatch"),
+    "mpi": lambda: _no_program("mpiexec"),
+}
+"""Name of a requirement → says why it is absent, or None."""
+
+
+def require(name: str) -> None:
+    """Skip the test where the machine lacks something; fail if AGA_REQUIRE names it."""
+    why = ABSENT[name]()
+    if why is None:
+        return
+    if name in os.environ.get("AGA_REQUIRE", "").replace(",", " ").split():
+        pytest.fail(f"AGA_REQUIRE names {name}, but {why}", pytrace=False)
+    pytest.skip(f"{name}: {why}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Check what a test's markers ask for: the marker alone is enough."""
+    for marker in item.iter_markers():
+        if marker.name in ABSENT:
+            require(marker.name)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of reference data."""
+    require("shared_data")
+    return shared_folder() / "data"
+
+
+@pytest.fixture(scope="session")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One embedded database server for all tests; gives mongodb://127.0.0.1:PORT."""
+    require("embedded")
+    from aga.store.server import start, stop
+
+    folder = tmp_path_factory.mktemp("database")
+    uri = start(folder).uri
+    assert uri is not None
+    yield uri.rpartition("/")[0]
+    stop(folder)
+
+
+@pytest.fixture
+def embedded_database(embedded_server: str) -> str:
+    """Give the address of a database of the test's own on the embedded server."""
+    return f"{embedded_server}/test_{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def repository(embedded_database: str) -> Iterator[Repository]:
+    """Give an empty repository on the embedded server."""
+    from aga.store.repository import Repository
+
+    with Repository.open(embedded_database) as opened:
+        yield opened
