@@ -205,7 +205,7 @@ def test_data_keeps_the_engine_that_wrote_it(
 
 
 def test_full_disk_is_said_before_starting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = type(shutil.disk_usage("/"))((10**9, 10**9, 10**6))
+    usage = shutil.disk_usage("/")._replace(free=10**6)
     monkeypatch.setattr(shutil, "disk_usage", {folder: usage}.get)
     with pytest.raises(DiskFullError, match="MiB of free disk"):
         server.start(folder)
