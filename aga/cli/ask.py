@@ -24,14 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["register", "show_end"]
 
-_PANEL = "Asking"
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("status", rich_help_panel=_PANEL)(status)
-    app.command("watch", rich_help_panel=_PANEL)(watch)
-    app.command("best", rich_help_panel=_PANEL)(best)
+    app.command("status")(status)
+    app.command("watch")(watch)
+    app.command("best")(best)
 
 
 def status(
@@ -67,7 +65,7 @@ def watch(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Watch a search until it ends; leaving with Ctrl-C does not stop the search."""
+    """Watch a search until it ends; Ctrl-C leaves it running."""
     import time
 
     from aga.report.progress import open_progress
@@ -97,7 +95,7 @@ def best(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the best structures, with energies by the reference method."""
+    """Print the best structures with their reference energies."""
     with open_handle(search, database, launchpad, site) as handle:
         if as_json:
             print_document(handle.best_document(number))

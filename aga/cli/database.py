@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
     group.command("start")(start)
     group.command("stop")(stop)
     group.command("status")(status)
-    app.add_typer(group, name="db", rich_help_panel="Database")
+    app.add_typer(group, name="db")
 
 
 def start(

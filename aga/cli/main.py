@@ -32,6 +32,7 @@ def build_app() -> typer.Typer:
         epilog="Start with `aga init Si8`, then `aga run Si8.yaml` and `aga best`.",
         no_args_is_help=True,
         add_completion=False,
+        rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
@@ -109,9 +110,10 @@ def _disk_full(error: OSError) -> DiskFullError:
 def _misused(error: Exception, *, as_json: bool) -> int:
     message = str(error.format_message())  # type: ignore[attr-defined] # seen by the caller
     code = int(getattr(error, "exit_code", USAGE))
-    if type(error).__name__ == "NoArgsIsHelpError":  # `aga` alone: its help has been printed
-        return code
     context = getattr(error, "ctx", None)
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":  # `aga` alone
+        sys.stdout.write(context.get_help() + "\n")
+        return code
     command = context.command_path if context is not None else "aga"
     remedy = f"`{command} --help` shows what there is"
     if as_json:

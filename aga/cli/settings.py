@@ -12,8 +12,6 @@ from aga.cli.console import print_document, say
 
 __all__ = ["register"]
 
-_PANEL = "Settings"
-
 OutputOption = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="File to write; - prints it."),
@@ -22,9 +20,9 @@ OutputOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("init", rich_help_panel=_PANEL)(init)
-    app.command("check", rich_help_panel=_PANEL)(check)
-    app.command("schema", rich_help_panel=_PANEL)(schema)
+    app.command("init")(init)
+    app.command("check")(check)
+    app.command("schema")(schema)
 
 
 def init(
@@ -62,7 +60,7 @@ def check(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a settings file; tells every mistake at once and changes nothing."""
+    """Check a settings file; every mistake is told at once."""
     from aga.cli.common import read_settings
     from aga.oracle.registry import resolve_engine
 
@@ -88,7 +86,7 @@ def check(
 
 
 def schema(output: OutputOption = None) -> None:
-    """Print the JSON Schema of settings files, for editors that complete and check."""
+    """Print the JSON Schema of settings files, for editors."""
     import json
 
     from aga.config.schema_json import json_schema

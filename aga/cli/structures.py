@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_structures)
     group.command("show")(show)
     group.command("export")(export)
-    app.add_typer(group, name="structures", rich_help_panel="Asking")
+    app.add_typer(group, name="structures")
 
 
 def list_structures(  # noqa: PLR0913 - each is an option of the command
