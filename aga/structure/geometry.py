@@ -9,8 +9,8 @@ from typing import Self
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols, covalent_radii
+from matscipy.neighbours import neighbour_list
 from spglib import niggli_reduce
-from vesin import NeighborList
 
 from aga.config import SearchSettings
 from aga.errors import StructureError
@@ -97,8 +97,12 @@ def neighbour_pairs(candidate: Candidate, cutoff: float) -> tuple[IntArray, IntA
         (p,) indices and (p,) distances in Å; every pair appears in both directions, an atom and
         its own image too.
     """
-    i, j, d = NeighborList(cutoff=cutoff, full_list=True).compute(
-        points=candidate.positions, box=candidate.cell, periodic=True, quantities="ijd"
+    i, j, d = neighbour_list(
+        "ijd",
+        cutoff=float(cutoff),
+        positions=np.array(candidate.positions),
+        cell=np.array(candidate.cell),
+        pbc=np.ones(3, dtype=bool),
     )
     return np.asarray(i, dtype=np.int64), np.asarray(j, dtype=np.int64), np.asarray(d)
 
