@@ -184,7 +184,7 @@ def preset(
 
     References
     ----------
-    N. Artrith, A. Urban, Comput. Mater. Sci. 114, 135 (2016).
+    N. Artrith, A. Urban, Computational Materials Science 114, 135 (2016).
     """
     if name not in _PRESETS:
         raise InputError(

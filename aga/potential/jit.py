@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -11,10 +13,13 @@ __all__ = ["compiled", "vectorised"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
+KERNEL_FILES = ("block", "guard", "jit", "kernels", "minimise", "neighbours", "tangents")
+"""The modules with compiled functions."""
+
 
 def compiled(function: F) -> F:
     """Compile on first call, keep the machine code on disk; IEEE arithmetic."""
-    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast("F", _fresh(numba.njit(cache=True, nogil=True, error_model="numpy")(function)))
 
 
 def vectorised(function: F) -> F:
@@ -24,6 +29,29 @@ def vectorised(function: F) -> F:
     gives equal bits.
     """
     flags = {"contract", "reassoc", "nsz"}
-    return cast(
-        "F", numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=flags)(function)
+    jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=flags)
+    return cast("F", _fresh(jit(function)))
+
+
+def _fresh(dispatcher: Any) -> Any:  # noqa: ANN401 - numba is untyped
+    """Make the code on disk depend on all kernel files.
+
+    numba looks only at the file of the function itself, and would go on using machine code with
+    an old version of a function inlined from another file. It has no public way to say more;
+    where its inner names change, its own rule holds again.
+    """
+    file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if hasattr(file, "_source_stamp"):
+        file._source_stamp = _stamp()  # noqa: SLF001 - see above
+    return dispatcher
+
+
+@cache
+def _stamp() -> tuple[tuple[str, int, int], ...]:
+    here = Path(__file__).parent
+    found = ((name, (here / f"{name}.py")) for name in KERNEL_FILES)
+    return tuple(
+        (name, path.stat().st_mtime_ns, path.stat().st_size)
+        for name, path in found
+        if path.exists()
     )

@@ -1,0 +1,52 @@
+"""Machine code on disk is used again, but never beside changed sources."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from aga.potential import jit
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from package.kernels import outer
+print(outer(1.0), sum(outer.stats.cache_hits.values()))
+"""
+
+
+def run(folder: Path) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache")},
+    )
+    return done.stdout.split()
+
+
+def test_a_change_in_another_file_recompiles_its_callers(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    shutil.copy(jit.__file__, package / "jit.py")
+    (package / "__init__.py").touch()
+    source = "from package.jit import compiled\n@compiled\ndef inner(x):\n    return x + {}\n"
+    (package / "block.py").write_text(source.format("1.0"))
+    (package / "kernels.py").write_text(
+        "from package.block import inner\nfrom package.jit import compiled\n"
+        "@compiled\ndef outer(x):\n    return inner(x)\n"
+    )
+    assert run(tmp_path) == ["2.0", "0"]
+    assert run(tmp_path) == ["2.0", "1"]
+    (package / "block.py").write_text(source.format("10.0"))
+    assert run(tmp_path) == ["11.0", "0"]
+
+
+def test_every_module_with_kernels_is_watched() -> None:
+    folder = Path(jit.__file__).parent
+    using = {
+        path.stem for path in folder.glob("*.py") if "aga.potential.jit import" in path.read_text()
+    }
+    assert using | {"jit"} == set(jit.KERNEL_FILES)
