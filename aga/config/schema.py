@@ -68,6 +68,9 @@ class AcquisitionSettings(_Model):
     spread_max: Positive = Field(
         1.0, description="eV/atom; above, the structure is unphysical and never sent"
     )
+    relax_spread_max: Positive = Field(
+        0.3, description="eV/atom; a relaxation on the committee stops where it disagrees more"
+    )
 
 
 class ConvergenceSettings(_Model):

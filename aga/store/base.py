@@ -10,7 +10,9 @@ from bson.codec_options import CodecOptions
 from pymongo import ASCENDING, DESCENDING, UpdateOne, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 
+from aga.store.diagnose import INTERNAL_ERROR, internal_failure
 from aga.store.documents import Document, chunks
 from aga.store.retry import READ_PATIENCE, WRITE_PATIENCE, call
 
@@ -64,11 +66,11 @@ class Store:
 
     def read(self, operation: Callable[[], T]) -> T:
         """Run a read, repeated through short failures."""
-        return call(operation, patience=min(READ_PATIENCE, self.patience))
+        return self._call(operation, min(READ_PATIENCE, self.patience))
 
     def write(self, operation: Callable[[], T]) -> T:
         """Run a write that is safe to repeat, repeated through failures of up to a minute."""
-        return call(operation, patience=self.patience)
+        return self._call(operation, self.patience)
 
     def ensure_indexes(self) -> None:
         """Create the indexes; those that exist stay as they are."""
@@ -116,3 +118,11 @@ class Store:
             )
             inserted += outcome.upserted_count
         return inserted
+
+    def _call(self, operation: Callable[[], T], patience: float) -> T:
+        try:
+            return call(operation, patience=patience)
+        except OperationFailure as error:
+            if error.code != INTERNAL_ERROR:
+                raise
+            raise internal_failure(error, self.database.client.nodes) from error

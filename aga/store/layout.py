@@ -15,6 +15,7 @@ __all__ = [
     "committee_part",
     "geometry",
     "reference_part",
+    "relaxed_from",
     "result_document",
     "structure_document",
 ]
@@ -72,6 +73,21 @@ def committee_part(version: int, item: Relaxed) -> Document:
         "reason": item.reason,
     }
     return dict(plain(values))
+
+
+def relaxed_from(document: Document) -> Relaxed:
+    """Rebuild a relaxed structure from its document."""
+    said, n_atoms = document["committee"], int(document["n_atoms"])
+    return Relaxed(
+        candidate=Candidate.from_dict(document),
+        energy=said["energy_per_atom"] * n_atoms,
+        enthalpy=said["enthalpy_per_atom"] * n_atoms,
+        energy_spread=said["energy_spread"],
+        force_spread=said["force_spread"],
+        max_force=said["max_force"],
+        steps=int(said["steps"]),
+        reason=said["reason"],
+    )
 
 
 def reference_part(label: Label, engine: str, n_atoms: int, pv_per_atom: float) -> Document:

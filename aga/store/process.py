@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import socket
 import subprocess
@@ -15,15 +16,17 @@ from typing import Any
 
 import psutil
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from aga.errors import DatabaseUnavailableError, InputError
 from aga.store.documents import Worker
-from aga.store.state import State, disk_error, forget
+from aga.store.state import State, disk_error
 
 __all__ = [
     "find_process",
     "free_port",
+    "is_broken",
+    "is_free",
     "last_lines",
     "launch",
     "locked",
@@ -77,7 +80,7 @@ def locked(root: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def free_port(root: Path, wanted: int | None, *, remembered: bool) -> int:
+def free_port(root: Path, wanted: int | None) -> int:
     """Choose a port: the wanted one, the one used last time if it is free, or any free one.
 
     Raises
@@ -86,18 +89,17 @@ def free_port(root: Path, wanted: int | None, *, remembered: bool) -> int:
         The wanted port is taken.
     """
     if wanted is not None:
-        if not _is_free(wanted):
+        if not is_free(wanted):
             raise InputError(
                 f"port {wanted} on 127.0.0.1 is taken or not allowed",
                 remedy="name another port, or none",
                 port=wanted,
             )
         return wanted
-    if remembered:
-        with contextlib.suppress(OSError, ValueError):
-            last = int((root / "port").read_text(encoding="ascii"))
-            if _is_free(last):
-                return last
+    with contextlib.suppress(OSError, ValueError):
+        last = int((root / "port").read_text(encoding="ascii"))
+        if is_free(last):
+            return last
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -127,15 +129,13 @@ def wait_until_ready(state: State, root: Path, timeout: float) -> bool:
     Raises
     ------
     aga.errors.DatabaseUnavailableError
-        It runs but does not answer in time; it is ended.
+        It runs but does not answer in time.
     """
     deadline = time.monotonic() + timeout
     while not state.worker.is_dead():
         if _answers(state.port) and _listens(state):
             return True
         if time.monotonic() > deadline:
-            terminate(state.worker, grace=5.0)
-            forget(root)
             raise DatabaseUnavailableError(
                 f"the database server did not answer within {timeout:.0f} s; the end of its "
                 f"log:\n{last_lines(root)}",
@@ -160,20 +160,37 @@ def terminate(worker: Worker, grace: float) -> None:
             process.wait(grace)
 
 
-def find_process(folders: Sequence[Path]) -> State | None:
-    """Find a server on one of the data folders that no state file tells of."""
+def find_process(*, folders: Sequence[Path] = (), port: int | None = None) -> State | None:
+    """Find a running server by its data folder or by its port, without a state file."""
+    options = {"--dbpath", "--storage-path"}
     for process in psutil.process_iter(["pid", "cmdline", "create_time"]):
-        words = process.info["cmdline"] or []
-        for folder in folders:
-            if str(folder) in words and "--port" in words:
-                worker = Worker(
-                    host=socket.gethostname(),
-                    pid=process.info["pid"],
-                    started=process.info["create_time"],
-                )
-                port = int(words[words.index("--port") + 1])
-                return State(worker=worker, port=port, engine=folder.name, data=str(folder))
+        words: list[str] = process.info["cmdline"] or []
+        values = dict(itertools.pairwise(words))
+        data = next((values[option] for option in options if option in values), None)
+        if data is None or not values.get("--port", "").isdigit():
+            continue
+        if Path(data) in folders or int(values["--port"]) == port:
+            worker = Worker(
+                host=socket.gethostname(),
+                pid=process.info["pid"],
+                started=process.info["create_time"],
+            )
+            engine = Path(data).name
+            return State(worker=worker, port=int(values["--port"]), engine=engine, data=data)
     return None
+
+
+def is_broken(port: int) -> bool:
+    """Tell whether the server answers requests with internal errors: it has to be restarted."""
+    options: dict[str, Any] = {"serverSelectionTimeoutMS": 5000, "directConnection": True}
+    with MongoClient[dict[str, Any]]("127.0.0.1", port, **options) as client:
+        try:
+            client.list_database_names()
+        except OperationFailure:
+            return True
+        except PyMongoError:  # slow is not broken
+            return False
+    return False
 
 
 def last_lines(root: Path, count: int = 12) -> str:
@@ -185,7 +202,8 @@ def last_lines(root: Path, count: int = 12) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines()[-count:]) or "(the log is empty)"
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Tell whether a server can be started on a port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -27,6 +27,8 @@ from aga.store.documents import Worker
 from aga.store.process import (
     find_process,
     free_port,
+    is_broken,
+    is_free,
     last_lines,
     launch,
     locked,
@@ -34,12 +36,9 @@ from aga.store.process import (
     terminate,
     wait_until_ready,
 )
-from aga.store.state import State, forget, read_state, write_state
+from aga.store.state import MIN_FREE, State, forget, read_state, remember_port, write_state
 
 __all__ = ["Engine", "ServerStatus", "default_directory", "find_engine", "start", "status", "stop"]
-
-MIN_FREE = 128 * 1024 * 1024
-"""Bytes of free disk below which the server is not started."""
 
 READY_TIMEOUT = 60.0
 STOP_GRACE = 20.0
@@ -136,7 +135,7 @@ def status(directory: Path | None = None) -> ServerStatus:
 
 
 def start(directory: Path | None = None, port: int | None = None) -> ServerStatus:
-    """Start the embedded server; one that runs already is left alone.
+    """Start the embedded server; one that runs already is left alone, unless it is broken.
 
     The server outlives this process. Processes that start it at the same time wait for each
     other and get the same server. The port is remembered: the next start uses it again.
@@ -164,6 +163,9 @@ def start(directory: Path | None = None, port: int | None = None) -> ServerStatu
     prepare(root)
     with locked(root):
         state = _running(root)
+        if state is not None and is_broken(state.port):
+            terminate(state.worker, STOP_GRACE)
+            state = None
         if state is None:
             state = _start(root, port)
         elif port not in (None, state.port):
@@ -205,12 +207,11 @@ def _running(root: Path) -> State | None:
         )
     if state is not None and state.is_alive():
         return state
-    found = find_process([root / "mongod", root / "secantusdb"])
+    found = find_process(folders=(root / "mongod", root / "secantusdb"))
     if found is None:
         return None
     write_state(root, found)
-    wait_until_ready(found, root, READY_TIMEOUT)
-    return found
+    return found if wait_until_ready(found, root, READY_TIMEOUT) else None
 
 
 def _start(root: Path, port: int | None) -> State:
@@ -218,26 +219,14 @@ def _start(root: Path, port: int | None) -> State:
     engine = find_engine(root)
     data = root / engine.name
     data.mkdir(mode=0o700, exist_ok=True)
-    wanted = port
-    for attempt in range(_TRIES):
-        chosen = free_port(root, wanted, remembered=attempt == 0)
-        process = launch(engine.command(data, chosen), root)
-        state = State(
-            worker=Worker(
-                host=socket.gethostname(),
-                pid=process.pid,
-                started=psutil.Process(process.pid).create_time(),
-            ),
-            port=chosen,
-            engine=engine.name,
-            data=str(data),
-        )
-        write_state(root, state)
-        if wait_until_ready(state, root, READY_TIMEOUT):
+    for _ in range(_TRIES):
+        chosen = free_port(root, port)
+        state = _launch(root, engine, data, chosen)
+        if state is not None:
+            remember_port(root, chosen)
             return state
-        terminate(state.worker, STOP_GRACE)
-        process.poll()
-        forget(root)
+        if is_free(chosen):  # otherwise somebody took the port just before: try another
+            break
     lines = last_lines(root)
     if "No space left" in lines:
         raise DiskFullError(f"the database server can't write to {root}:\n{lines}")
@@ -246,6 +235,24 @@ def _start(root: Path, port: int | None) -> State:
         remedy=f"see {root / 'server.log'}",
         log=str(root / "server.log"),
     )
+
+
+def _launch(root: Path, engine: Engine, data: Path, port: int) -> State | None:
+    """Start the server and wait until it answers; None if it ends before."""
+    process = launch(engine.command(data, port), root)
+    started = psutil.Process(process.pid).create_time()
+    worker = Worker(host=socket.gethostname(), pid=process.pid, started=started)
+    state = State(worker=worker, port=port, engine=engine.name, data=str(data))
+    ready = False
+    try:
+        write_state(root, state)
+        ready = wait_until_ready(state, root, READY_TIMEOUT)
+    finally:
+        if not ready:
+            terminate(worker, STOP_GRACE)
+            process.poll()
+            forget(root)
+    return state if ready else None
 
 
 def _check_space(root: Path) -> None:

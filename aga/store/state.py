@@ -15,7 +15,19 @@ import psutil
 from aga.errors import AgaError, DiskFullError, InputError
 from aga.store.documents import Worker
 
-__all__ = ["State", "disk_error", "forget", "read_state", "write_state"]
+__all__ = [
+    "MIN_FREE",
+    "State",
+    "disk_error",
+    "forget",
+    "read_state",
+    "remember_port",
+    "write_state",
+]
+
+
+MIN_FREE = 128 * 1024 * 1024
+"""Bytes of free disk below which the disk counts as full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +86,23 @@ def read_state(root: Path) -> State | None:
 
 
 def write_state(root: Path, state: State) -> None:
-    """Write the state and port files, whole or not at all, readable by the owner only.
+    """Write the state file, whole or not at all, readable by the owner only.
 
     Raises
     ------
     aga.errors.DiskFullError
-        There is no space for them.
+        There is no space for it.
     """
     try:
         _write(root / "server.json", json.dumps(state.to_dict(), indent=1) + "\n")
-        _write(root / "port", f"{state.port}\n")
+    except OSError as error:
+        raise disk_error(root, error) from error
+
+
+def remember_port(root: Path, port: int) -> None:
+    """Note the port for the next start, so that addresses written elsewhere stay right."""
+    try:
+        _write(root / "port", f"{port}\n")
     except OSError as error:
         raise disk_error(root, error) from error
 

@@ -21,6 +21,7 @@ from aga.store.layout import (
     committee_part,
     geometry,
     reference_part,
+    relaxed_from,
     result_document,
     structure_document,
 )
@@ -86,6 +87,12 @@ class Structures(Store):
             }
             updates.append(UpdateOne(query, {"$set": change}))
         self.bulk("structures", updates)
+
+    def relaxed_structures(self, search_id: str, iteration: int) -> list[Relaxed]:
+        """Give the structures that were relaxed in an iteration, by name."""
+        query = {"search_id": search_id, "iteration": iteration, "committee": {"$ne": None}}
+        found = self.find("structures", query, [("_id", ASCENDING)])
+        return [relaxed_from(document) for document in found]
 
     def mark_picked(self, search_id: str, picks: Mapping[str, Mapping[str, Any]]) -> None:
         """Mark structures as chosen for the reference method.

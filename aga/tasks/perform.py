@@ -105,6 +105,8 @@ def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:
     except RetryStepError:
         add_fireworks(repository, ours, [step])
         raise
+    if step.category == "oracle":
+        repository.count_reference(step.search_id)
     advance(repository, ours, step.search_id)
     return {"step_id": step_id, "state": state}
 

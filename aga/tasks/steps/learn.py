@@ -1,0 +1,112 @@
+"""The steps of learning: collect the new labels, fit the members."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import aga
+from aga.errors import SearchFailedError
+from aga.potential.committee import NetworkCommittee
+from aga.potential.model import Model
+from aga.store.repository import Repository
+from aga.tasks.context import StepContext
+from aga.training.fit import fit_member
+
+__all__ = ["MIN_FRAMES", "collect", "commit_members", "load_committee", "train_member"]
+
+MIN_FRAMES = 4
+"""Labelled structures without which no committee can be trained."""
+
+
+def collect(context: StepContext) -> dict[str, Any]:
+    """Join the labels of this iteration to the dataset.
+
+    Raises
+    ------
+    aga.errors.SearchFailedError
+        There is too little to learn from; the message counts why labels are missing.
+    """
+    repository, search_id, iteration = context.repository, context.search_id, context.step.iteration
+    labels = repository.list_steps(search_id, kind="label", iteration=iteration)
+    seeds = repository.list_steps(search_id, kind="seed", iteration=iteration)
+    outcomes = [step.result or {} for step in labels]
+    names = [o["frame"] for o in outcomes if o.get("frame")]
+    names += [name for step in seeds for name in (step.result or {}).get("data", [])]
+    committee, parent = repository.latest_committee(search_id), repository.latest_dataset(search_id)
+    before = _older(parent, iteration)
+    count = len(names) + (0 if before is None else int(before["count"]))
+    if count < MIN_FRAMES:
+        reasons = Counter(str(o.get("reason", "error")) for o in outcomes if not o.get("frame"))
+        raise SearchFailedError(
+            f"only {count} labelled structures, {MIN_FRAMES} are needed; reference jobs failed: "
+            + (", ".join(f"{n} × {reason}" for reason, n in reasons.most_common()) or "none"),
+            remedy='`aga structures list --where "stage == failed"` shows each reason; mend the '
+            "settings of the oracle, then start the search anew",
+        )
+    result = {"new": len(names), "failed": len(labels) - len(names)}
+    if not names:
+        serving = None if committee is None else committee["version"]
+        return result | {"dataset": before and before["version"], "committee": serving}
+    repository.commit_dataset(
+        search_id, iteration, None if before is None else before["version"], names
+    )
+    serving = _older(committee, iteration)
+    return result | {"dataset": iteration, "committee": serving and serving["version"]}
+
+
+def _older(document: dict[str, Any] | None, version: int) -> dict[str, Any] | None:
+    """Leave away what this very step committed in an earlier attempt."""
+    return document if document is not None and document["version"] < version else None
+
+
+def train_member(context: StepContext) -> dict[str, Any]:
+    """Fit one member of the next committee."""
+    repository, search_id, args = context.repository, context.search_id, context.step.args
+    member = int(context.step.key.removeprefix("m"))
+    frames = repository.dataset_frames(search_id, int(args["dataset"]))
+    previous = None
+    if args["previous"] is not None and context.settings.training.start == "previous":
+        card = repository.get_committee(search_id, int(args["previous"]))
+        previous = Model.from_bytes(repository.get_blob(card["members"][member]))
+    outcome = fit_member(
+        frames,
+        context.settings,
+        member=member,
+        seed=context.settings.search.seed,
+        previous=previous,
+    )
+    return {
+        "blob": repository.put_blob(outcome.model.to_bytes()),
+        "member": member,
+        "metrics": outcome.metrics,
+    }
+
+
+def commit_members(context: StepContext) -> int:
+    """Put the trained members into service as a committee; give its version.
+
+    Where nothing was trained, the committee in service stays.
+    """
+    repository, search_id, iteration = context.repository, context.search_id, context.step.iteration
+    trained = repository.list_steps(search_id, kind="train", iteration=iteration)
+    if not trained:
+        return int(context.step.args["committee"])
+    results = sorted((step.result or {} for step in trained), key=lambda r: int(r["member"]))
+    card = {
+        "dataset": int(trained[0].args["dataset"]),
+        "members": [r["blob"] for r in results],
+        "metrics": [r["metrics"] for r in results],
+        "settings_digest": context.settings.digest(),
+        "seed": context.settings.search.seed,
+        "code_version": aga.__version__,
+    }
+    repository.commit_committee(search_id, iteration, card)
+    return iteration
+
+
+def load_committee(repository: Repository, search_id: str, version: int) -> NetworkCommittee:
+    """Load a committee from the store."""
+    card = repository.get_committee(search_id, version)
+    members = [Model.from_bytes(repository.get_blob(digest)) for digest in card["members"]]
+    return NetworkCommittee(members, version=f"v{version:03d}")
