@@ -16,12 +16,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pymongo.errors import OperationFailure
 
 from aga.errors import (
     DatabaseUnavailableError,
     DiskFullError,
     InputError,
     MissingExecutableError,
+    UnavailableError,
 )
 from aga.store import process, server
 from aga.store.documents import Step, Worker
@@ -279,3 +281,33 @@ def test_writes_ride_out_a_restart(folder: Path) -> None:
         repository.log("Si8-x", "note", "while it was away")
         restart.join(120)
         assert len(repository.events("Si8-x")) == 2
+
+
+def test_broken_server_is_restarted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = server.start(folder)
+    monkeypatch.setattr(server, "is_broken", lambda _: True)
+    second = server.start(folder)
+    assert second.running
+    assert second.pid != first.pid
+    assert not alive(first.pid)
+    monkeypatch.undo()
+    assert server.start(folder) == second
+    assert second.uri is not None
+    assert not process.is_broken(int(second.uri.rpartition("/")[0].rpartition(":")[2]))
+
+
+@pytest.mark.parametrize(("free", "kind"), [(10**6, DiskFullError), (10**12, UnavailableError)])
+def test_internal_error_tells_of_a_full_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, free: int, kind: type[Exception]
+) -> None:
+    # What the server answers to every request once its log could not be written.
+    def panicked() -> None:
+        raise OperationFailure("internal server error", code=1)
+
+    usage = shutil.disk_usage("/")._replace(free=free)
+    with Repository.open(server.start(folder).uri) as repository:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+        with pytest.raises(kind, match=str(folder)) as caught:
+            repository.write(panicked)
+    assert "aga db start" in str(caught.value.remedy)
+    assert isinstance(caught.value, DiskFullError) == (free == 10**6)
