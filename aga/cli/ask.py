@@ -127,7 +127,7 @@ def show_end(handle: SearchHandle, document: dict[str, Any], folder: Path | None
         f"{document['refine_calls']} in the final relaxations"
     )
     say(
-        f"{document['generation']} generations in {document['iteration']} iterations, "
+        f"iterations: {document['iteration']}, generations: {document['generation']}, "
         f"{document['structures']} structures proposed, {duration(document['elapsed'])}"
     )
     if folder is not None:

@@ -24,6 +24,12 @@ MODULES = ("settings", "run", "ask", "structures", "database")
 """Modules of this package that add commands with their ``register(app)``, as the help has them."""
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the parser's signature
+    if wanted:
+        sys.stdout.write(f"aga {aga.__version__}\n")
+        raise typer.Exit
+
+
 def build_app() -> typer.Typer:
     """Put the commands of all modules together."""
     app = typer.Typer(
@@ -41,12 +47,16 @@ def build_app() -> typer.Typer:
     def top(
         *,
         version: Annotated[
-            bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
+            bool,
+            typer.Option(
+                "--version",
+                help="Print the version and end.",
+                is_eager=True,
+                callback=_print_version,
+            ),
         ] = False,
     ) -> None:
-        if version:
-            sys.stdout.write(f"aga {aga.__version__}\n")
-            raise typer.Exit
+        del version  # its callback has done it
 
     for module in MODULES:
         importlib.import_module(f"aga.cli.{module}").register(app)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -23,37 +24,80 @@ def structures_table(found: Sequence[Found], *, title: str | None = None) -> Tab
     """Give a table of structures.
 
     Energies by the reference method in eV/atom, heights above the lowest of the table in
-    meV/atom; the committee's energies only where one of the structures has no other.
+    meV/atom; the committee's energies only where one of the structures has no other. What is
+    the same for all is said in the title.
     """
     lowest = best_enthalpy(found)
+    shared, columns = _shared(found), _columns(found)
+    table = Table(title_justify="left", box=SIMPLE_HEAD, title_style="bold")
+    table.title = ", ".join([*([title] if title else []), *shared.values()]) or None
+    kept = [column for column in columns if column.name not in shared]
+    for column in kept:
+        table.add_column(column.heading, justify=column.justify, no_wrap=True)
+    for item in found:
+        table.add_row(*(column.cell(item, lowest) for column in kept))
+    return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """One column: its heading and what it says of a structure, given the lowest enthalpy."""
+
+    name: str
+    unit: str = ""
+    cell: Callable[[Found, float | None], str | Text]
+    justify: Literal["left", "right"] = "right"
+
+    @property
+    def heading(self) -> str:
+        return f"{self.name}\n{self.unit}" if self.unit else self.name
+
+
+def _columns(found: Sequence[Found]) -> list[_Column]:
     pressed = any(item.energy_per_atom != item.enthalpy_per_atom for item in found)
     guessed = any(item.energy_per_atom is None for item in found)
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, title_style="bold")
-    columns = ["id", "formula", ">energy\neV/atom"]
-    columns += [">enthalpy\neV/atom"] if pressed else []
-    columns += [">above best\nmeV/atom"]
-    columns += [">committee\neV/atom", ">spread\nmeV/atom"] if guessed else []
-    columns += ["reference", "space group", ">volume\nÅ³/atom", ">gen.", "stage"]
-    for name in columns:
-        right = name.startswith(">")
-        table.add_column(name.lstrip(">"), justify="right" if right else "left", no_wrap=True)
-    for item in found:
-        above = _above(item, lowest)
-        cells: list[str | Text] = [item.name, item.formula, _number(item.energy_per_atom, 4)]
-        cells += [_number(item.enthalpy_per_atom, 4)] if pressed else []
-        cells += [_number(above, 1)]
-        if guessed:
-            spread = None if item.energy_spread is None else 1000 * item.energy_spread
-            cells += [_number(item.predicted_energy_per_atom, 4), _number(spread, 1)]
-        cells += [
-            item.reference or "–",
-            group_name(item.space_group),
-            f"{item.volume_per_atom:.2f}",
-            str(item.generation),
-            Text(_stage(item), style=_STAGE_STYLES.get(item.stage, "")),
+    per_atom, milli = "eV/atom", "meV/atom"
+    columns = [
+        _Column(name="id", justify="left", cell=lambda x, _: x.name),
+        _Column(name="formula", justify="left", cell=lambda x, _: x.formula),
+        _Column(name="energy", unit=per_atom, cell=lambda x, _: _number(x.energy_per_atom, 4)),
+    ]
+    if pressed:
+        columns.append(
+            _Column(
+                name="enthalpy", unit=per_atom, cell=lambda x, _: _number(x.enthalpy_per_atom, 4)
+            )
+        )
+    columns.append(_Column(name="above best", unit=milli, cell=_above))
+    if guessed:
+        columns += [
+            _Column(
+                name="committee",
+                unit=per_atom,
+                cell=lambda x, _: _number(x.predicted_energy_per_atom, 4),
+            ),
+            _Column(name="spread", unit=milli, cell=lambda x, _: _milli(x.energy_spread)),
         ]
-        table.add_row(*cells)
-    return table
+    return [
+        *columns,
+        _Column(name="reference", justify="left", cell=lambda x, _: x.reference or "–"),
+        _Column(name="space group", justify="left", cell=lambda x, _: group_name(x.space_group)),
+        _Column(name="volume", unit="Å³/atom", cell=lambda x, _: f"{x.volume_per_atom:.2f}"),
+        _Column(name="gen.", cell=lambda x, _: str(x.generation)),
+        _Column(name="stage", justify="left", cell=_styled_stage),
+    ]
+
+
+def _shared(found: Sequence[Found]) -> dict[str, str]:
+    """Give what is the same for all structures: it goes into the title, not into columns."""
+    values = {
+        "formula": {item.formula for item in found},
+        "reference": {item.reference or "–" for item in found},
+        "stage": {_stage(item) for item in found},
+    }
+    if len(found) < 2:
+        return {}
+    return {name: texts.pop() for name, texts in values.items() if len(texts) == 1}
 
 
 def searches_table(documents: Sequence[Mapping[str, Any]]) -> Table:
@@ -174,10 +218,18 @@ def _geometry(item: Found) -> Table:
     return table
 
 
-def _above(item: Found, lowest: float | None) -> float | None:
+def _above(item: Found, lowest: float | None) -> str:
     if lowest is None or item.enthalpy_per_atom is None:
-        return None
-    return 1000 * (item.enthalpy_per_atom - lowest)
+        return "–"
+    return _milli(item.enthalpy_per_atom - lowest)
+
+
+def _milli(value: float | None) -> str:
+    return "–" if value is None else f"{1000 * value:.1f}"
+
+
+def _styled_stage(item: Found, _: float | None) -> Text:
+    return Text(_stage(item), style=_STAGE_STYLES.get(item.stage, ""))
 
 
 def _stage(item: Found) -> str:
