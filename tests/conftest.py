@@ -1,4 +1,4 @@
-"""What the tests share: what the machine must have, the embedded database, a stored search."""
+"""What the tests share: what the machine must have, the embedded database."""
 
 from __future__ import annotations
 

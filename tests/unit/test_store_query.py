@@ -91,4 +91,4 @@ def test_orders() -> None:
     assert parse_sort("+enthalpy_per_atom") == [("reference.enthalpy_per_atom", 1)]
     assert parse_sort("") == []
     with pytest.raises(InputError, match="did you mean generation"):
-        parse_sort("genration")
+        parse_sort("generations")
