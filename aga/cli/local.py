@@ -169,8 +169,8 @@ def serve(  # noqa: PLR0913 - each is an option of `aga worker`
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("launchpad").setLevel(logging.WARNING)
-    logging.getLogger("rocket.launcher").setLevel(logging.WARNING)
+    for name in ("launchpad", "rocket.launcher"):  # FireWorks sets their levels at each launch
+        logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.WARNING)
     session = open_session(database, launchpad)
     options = WorkerOptions(
         categories=categories,

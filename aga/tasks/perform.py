@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import threading
+import time
 import traceback
 from types import TracebackType
 from typing import Any, Self
@@ -96,6 +97,7 @@ def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:
     if attempt is None:
         return {"step_id": step_id, "state": "skipped"}
     context = StepContext(repository=repository, settings=settings, step=step, attempt=attempt)
+    began = time.monotonic()
     try:
         with Heartbeat(repository, attempt, lease):
             state = _attempt(context)
@@ -105,6 +107,7 @@ def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:
     except RetryStepError:
         add_fireworks(repository, ours, [step])
         raise
+    log.info("%s: %s after %.1f s", step_id, state, time.monotonic() - began)
     if step.category == "oracle":
         repository.count_reference(step.search_id)
     advance(repository, ours, step.search_id)
