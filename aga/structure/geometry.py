@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -72,7 +71,7 @@ class DistanceLimits:
 
 
 def _pair(key: str) -> tuple[int, int]:
-    symbols = re.split(r"\s*[-–]\s*", key.strip())
+    symbols = key.split("-")
     if len(symbols) != 2 or any(symbol not in atomic_numbers for symbol in symbols):
         raise StructureError(
             f"min_distances: {key!r} is not a pair of elements", remedy="write pairs such as Ti-O"

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from aga.structure.candidate import Candidate
+from aga.structure.fingerprint import cosine_distance, fingerprint
+from aga.structure.symmetry import P1, primitive, space_group, standardised
+
+
+def silicon(displacement: float = 0.0) -> Candidate:
+    atoms = bulk("Si", cubic=True, a=5.432)
+    atoms.rattle(displacement, seed=0)
+    return Candidate.from_ase(atoms, name="Si8")
+
+
+def test_diamond_is_named() -> None:
+    found = space_group(silicon(), 0.05)
+    assert (found.number, found.symbol) == (227, "Fd-3m")
+    assert found.to_dict() == {"number": 227, "symbol": "Fd-3m"}
+
+
+def test_the_tolerance_decides_about_a_distorted_crystal() -> None:
+    rattled = silicon(0.02)
+    assert space_group(rattled, 0.2).number == 227
+    assert space_group(rattled, 1e-4) == P1
+
+
+def test_what_spglib_cannot_read_is_p1() -> None:
+    two_on_one = Candidate(
+        name="x", numbers=[14, 14], positions=np.zeros((2, 3)), cell=np.eye(3) * 5
+    )
+    assert space_group(two_on_one, 0.05) == P1
+    assert standardised(two_on_one, 0.05) is two_on_one
+    assert primitive(two_on_one, 0.05) is two_on_one
+
+
+def test_primitive_and_conventional_cells_are_the_same_crystal() -> None:
+    small = primitive(silicon(0.01), 0.1)
+    large = standardised(small, 0.1)
+    assert (len(small), len(large)) == (2, 8)
+    assert large.volume == pytest.approx(4 * small.volume)
+    assert cosine_distance(fingerprint(small), fingerprint(large)) < 1e-10
+    assert space_group(small, 1e-4).number == 227
