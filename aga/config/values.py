@@ -16,7 +16,7 @@ FREE: KeyPath = ("oracle", "options")
 def without_nulls(value: dict[str, Any], above: KeyPath = ()) -> dict[str, Any]:
     """Drop the keys with nothing after them."""
     if above == FREE:
-        return value
+        return {key: item for key, item in value.items() if item is not None}
     return {
         key: without_nulls(item, (*above, key)) if isinstance(item, dict) else item
         for key, item in value.items()

@@ -10,12 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from ruamel.yaml import YAML
 
 from aga import cli, errors
 from aga.cli.main import MODULES, main
 from aga.config.load import load_settings
+from aga.config.schema_json import json_schema
 from aga.errors import AgaError
+from aga.oracle.registry import options_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = "torch numba numpy scipy ase pymatgen pymongo fireworks matplotlib pydantic ruamel rich"
@@ -56,7 +60,7 @@ def test_version_and_missing_command(capsys: pytest.CaptureFixture[str]) -> None
     assert "Usage: aga" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["chek"], ["check"], ["check", "a", "--jsn"], ["db", "x"]])
+@pytest.mark.parametrize("arguments", [["initt"], ["check"], ["check", "a", "--jsn"], ["db", "x"]])
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     said = capsys.readouterr()
@@ -201,3 +205,23 @@ def test_the_page_lists_every_code() -> None:
         assert kind.exit_code in listed
         assert (kind.exit_code, kind.kind) in kinds
     assert {0, 1, 130} <= listed
+
+
+def test_init_for_espresso_shows_its_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "TiO2", "--oracle", "espresso"]) == 0
+    text = Path("TiO2.yaml").read_text(encoding="utf-8")
+    for words in ("  engine: espresso", "    # kpoint_spacing:", "    # pseudopotentials:"):
+        assert words in text
+    assert load_settings("TiO2.yaml").oracle.options == {}
+    Path("TiO2.yaml").write_text(
+        re.sub(r"(?m)^( *)# (\w+:)", r"\1\2", text).replace("launchpad:", "# launchpad:"),
+        encoding="utf-8",
+    )
+    settings = load_settings("TiO2.yaml")
+    assert settings.oracle.options["kpoint_spacing"] > 0
+    assert "pseudopotentials" not in settings.oracle.options, "empty: takes its default"
+    schema = json_schema(options_schema())
+    jsonschema.validate(YAML(typ="safe", pure=True).load(Path("TiO2.yaml")), schema)

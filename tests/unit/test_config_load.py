@@ -254,15 +254,15 @@ def test_checks_see_no_stand_in_composition(tmp_path: Path) -> None:
     }
 
 
-def test_nulls_take_defaults_but_options_keep_theirs(tmp_path: Path) -> None:
+def test_keys_with_nothing_take_their_defaults(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "search:\n  composition: Si8\n  seed:\n  operators:\npotential:\n"
-        "oracle:\n  options: {x: }\nmachine:\n",
+        "oracle:\n  options: {x: , y: {z: }}\nmachine:\n",
     )
     settings = load_settings(path)
     assert settings.search.seed == 0
-    assert settings.oracle.options == {"x": None}
+    assert settings.oracle.options == {"y": {"z": None}}, "what is below belongs to the engine"
 
 
 def test_stored_settings_come_back(tmp_path: Path) -> None:
