@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -79,6 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = build_app()(words, prog_name="aga", standalone_mode=False)
+        sys.stdout.flush()  # a full disk behind it should show here
+    except BrokenPipeError:  # `aga … | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets a message and a code

@@ -225,3 +225,37 @@ def test_init_for_espresso_shows_its_options(
     assert "pseudopotentials" not in settings.oracle.options, "empty: takes its default"
     schema = json_schema(options_schema())
     jsonschema.validate(YAML(typ="safe", pure=True).load(Path("TiO2.yaml")), schema)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is missing")
+@pytest.mark.parametrize(
+    "arguments", [["schema", "-o", "/dev/full"], ["init", "Si8", "-o", "/dev/full", "--force"]]
+)
+def test_a_full_disk(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 5
+    said = capsys.readouterr().err
+    assert "there is no space left" in said
+    assert "free some space" in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is missing")
+def test_a_full_disk_behind_the_output() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "aga.cli.main", "schema"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 5, done.stderr
+    assert "there is no space left" in done.stderr
+
+
+def test_a_reader_that_stops_early() -> None:
+    script = f"{sys.executable} -m aga.cli.main schema | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout == "{\n"
+    assert done.stderr == ""
