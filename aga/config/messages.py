@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from aga.config.fields import field_at, nearest_key, section_at
+from aga.config.values import FREE
 from aga.config.yaml_tree import KeyPath
 
 __all__ = ["Said", "say"]
@@ -119,6 +120,8 @@ def _choice(expected: str, found: object) -> tuple[str, str | None]:
 
 
 def _describe(path: KeyPath) -> str | None:
+    if path[:2] == FREE:
+        return None  # the engine knows its options, the schema doesn't
     info = field_at(path)
     return info.description if info is not None else None
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from aga.config.messages import say
 from aga.config.schema import MachineSettings, OracleSettings
+from aga.config.yaml_tree import show_key
 from aga.errors import InputError, Problem, SettingsError
 from aga.structure.protocols import Oracle
 
@@ -186,13 +188,12 @@ def _options(cls: type[Engine], settings: OracleSettings) -> tuple[Any, list[Pro
     except ValidationError as error:
         problems = []
         for item in error.errors(include_url=False):
-            path = [str(part) for part in item["loc"]]
-            hint = None
+            item["loc"] = ("oracle", "options", *item["loc"])
+            path, message, hint = say(item)
             if item["type"] == "extra_forbidden":
-                near = difflib.get_close_matches(path[-1], list(cls.Options.model_fields), n=1)
+                near = difflib.get_close_matches(str(path[-1]), list(cls.Options.model_fields), n=1)
                 hint = f"did you mean {near[0]!r}?" if near else _known_options(cls)
-            key = ".".join(["oracle", "options", *path])
-            problems.append(Problem(key=key, message=item["msg"], hint=hint))
+            problems.append(Problem(key=show_key(path), message=message, hint=hint))
         return None, problems
 
 
@@ -212,7 +213,7 @@ def _coverage(cls: type[Engine], name: str, composition: Mapping[str, int]) -> l
         hint = f"it knows {knows}; {GENERAL_ENGINE} knows most elements"
         return [Problem(key="oracle.engine", message=message, hint=hint)]
     entry = ENGINES.get(name)
-    if entry is not None and not entry.suits(composition):
+    if composition and entry is not None and not entry.suits(composition):
         formula = "".join(f"{el}{n if n > 1 else ''}" for el, n in entry.ratio)
         message = f"{name} is made for {formula} alone"
         return [Problem(key="oracle.engine", message=message, hint=f"use {GENERAL_ENGINE}")]

@@ -97,6 +97,21 @@ def test_check_asks_the_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert f"{path}:2: potential.cutof" in text
 
 
+def test_options_of_the_engine_are_told_in_plain_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "search: {composition: Si2}\noracle:\n  engine: espresso\n  options:\n"
+        "    ecutwfc: -3\n    smearing: mvv\n    ecutw: 4\n"
+    )
+    assert main(["check", str(path)]) == 2
+    text = capsys.readouterr().err
+    assert f"{path}:5: oracle.options.ecutwfc: must be greater than 0, got -3" in text
+    assert f"{path}:6: oracle.options.smearing: must be one of mv" in text
+    assert f"{path}:7: oracle.options.ecutw: unknown key (did you mean 'ecutwfc'?)" in text
+
+
 def test_check_of_good_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "s.yaml"
     path.write_text("search: {composition: Si8}\n")
