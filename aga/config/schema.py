@@ -97,7 +97,7 @@ class BudgetSettings(_Model):
     """What the search may spend; it ends with its best structures when one is used up."""
 
     reference_calls: int = Field(150, ge=1, description="reference energy+force evaluations")
-    iterations: int = Field(20, ge=1, description="adaptation rounds")
+    iterations: int = Field(20, ge=1, description="adaptation rounds after the initial structures")
     wall_time: Positive | None = Field(None, description="hours")
 
 
