@@ -43,7 +43,7 @@ class Store:
     indexes: ClassVar[tuple[Index, ...]] = (
         ("aga_searches", (("created", DESCENDING),)),
         ("aga_steps", (("search_id", ASCENDING), ("state", ASCENDING), ("kind", ASCENDING))),
-        ("aga_steps", (("state", ASCENDING), ("lease", ASCENDING))),
+        ("aga_steps", (("search_id", ASCENDING), ("iteration", ASCENDING))),
         ("aga_structures", (("search_id", ASCENDING), ("stage", ASCENDING))),
         ("aga_structures", (("search_id", ASCENDING), ("reference.enthalpy_per_atom", ASCENDING))),
         ("aga_structures", (("search_id", ASCENDING), ("generation", ASCENDING))),

@@ -20,6 +20,8 @@ from aga.store.documents import Attempt, Document, Step, StepKind, Worker, plain
 
 __all__ = ["Steps"]
 
+_TRIES = 3  # at a step that changes hands while it is looked at
+
 
 class Steps(Store):
     """The collection ``aga_steps``."""
@@ -103,15 +105,15 @@ class Steps(Store):
         aga.errors.NotFoundError
             There is no such step.
         """
-        now, token = utcnow(), uuid.uuid4().hex
-        free = [{"state": "planned"}, {"state": "running", "lease": {"$lt": now}}]
-        step = self._claim({"_id": step_id, "$or": free}, token, worker, lease)
-        if step.token != token and step.state == "running" and step.worker:
-            if not step.worker.is_dead():
+        token = uuid.uuid4().hex
+        for _ in range(_TRIES):
+            seen = self.get_step(step_id)
+            if not _is_free(seen):
                 return None
-            query = {"_id": step_id, "state": "running", "token": step.token}
-            step = self._claim(query, token, worker, lease)
-        return Attempt(step=step, token=token) if step.token == token else None
+            step = self._take(seen, token, worker, lease)
+            if step.token == token:
+                return Attempt(step=step, token=token)
+        return None
 
     def renew(self, attempt: Attempt, lease: float) -> bool:
         """Prolong the lease to ``lease`` seconds from now; False if the step is not ours."""
@@ -158,16 +160,10 @@ class Steps(Store):
 
     def overdue(self, search_id: str | None = None) -> list[Step]:
         """Give the running steps whose lease ran out or whose local process is gone."""
-        now = utcnow()
-        running = self.list_steps(search_id, state="running")
-        return [
-            step
-            for step in running
-            if (step.lease is not None and step.lease < now)
-            or (step.worker is not None and step.worker.is_dead())
-        ]
+        return [step for step in self.list_steps(search_id, state="running") if _is_overdue(step)]
 
-    def _claim(self, query: Document, token: str, worker: Worker, lease: float) -> Step:
+    def _take(self, seen: Step, token: str, worker: Worker, lease: float) -> Step:
+        """Take a step if it still is as it was seen; give it as it is then."""
         now = utcnow()
         change = {
             "$set": {
@@ -180,11 +176,19 @@ class Steps(Store):
             },
             "$inc": {"attempts": 1},
         }
+        # Plain equalities: small servers look up the identifier then, where an `$or` over
+        # states would make them read all steps. A lease renewed meanwhile is another lease.
+        query = {
+            "_id": seen.id,
+            "state": seen.state,
+            "token": seen.token,
+            "lease": seen.lease,
+        }
         target = self.collection("steps")
         self.write(lambda: target.update_one(query, change))
         # Read back rather than trust the count: a repeated update whose acknowledgement got
         # lost matches nothing although the step is ours.
-        return self.get_step(query["_id"])
+        return self.get_step(seen.id)
 
     def _end(self, attempt: Attempt, change: Document) -> None:
         ended = change["state"] != "planned"
@@ -210,3 +214,12 @@ class Steps(Store):
 
 def _ours(attempt: Attempt) -> Document:
     return {"_id": attempt.step_id, "state": "running", "token": attempt.token}
+
+
+def _is_free(step: Step) -> bool:
+    return step.state == "planned" or (step.state == "running" and _is_overdue(step))
+
+
+def _is_overdue(step: Step) -> bool:
+    expired = step.lease is not None and step.lease < utcnow()
+    return expired or (step.worker is not None and step.worker.is_dead())

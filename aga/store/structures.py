@@ -220,8 +220,9 @@ class Structures(Store):
         limit
             At most so many.
         """
-        parts: list[Mapping[str, Any]] = [query] if query else []
+        parts: list[Mapping[str, Any]] = []
         parts += [{"search_id": search_id}] if search_id is not None else []
+        parts += [query] if query else []
         order = [*sort, ("_id", ASCENDING)]
         if not sort:
             return self._some(parts, order, limit)
@@ -266,5 +267,8 @@ class Structures(Store):
         self, parts: Sequence[Mapping[str, Any]], order: list[tuple[str, int]], limit: int | None
     ) -> list[Document]:
         source = self.collection("structures")
-        query = {"$and": list(parts)} if parts else {}
+        query: Document = {}
+        for part in parts:
+            # One flat document where it can be: small servers use an index only then.
+            query = {**query, **part} if not query.keys() & part else {"$and": [query, part]}
         return self.read(lambda: list(source.find(query, sort=order, limit=limit or 0)))

@@ -137,4 +137,4 @@ def test_one_structure_and_its_ancestors(search: SearchHandle) -> None:
 def test_unknown_search(embedded_database: str, filled_search: str) -> None:
     assert aga.open_search(embedded_database, "exam").id == filled_search
     with pytest.raises(NotFoundError, match="example"):
-        aga.open_search(embedded_database, "exampel")
+        aga.open_search(embedded_database, "exampl-0")

@@ -13,10 +13,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from pymongo.errors import OperationFailure
+from pymongo import MongoClient
+from pymongo.errors import ConnectionFailure, OperationFailure
 
 from aga.errors import (
     DatabaseUnavailableError,
@@ -311,3 +313,35 @@ def test_internal_error_tells_of_a_full_disk(
             repository.write(panicked)
     assert "aga db start" in str(caught.value.remedy)
     assert isinstance(caught.value, DiskFullError) == (free == 10**6)
+
+
+def test_plain_writes_survive_too(folder: Path) -> None:
+    # FireWorks does not ask for the journal, so the server itself has to sync every write.
+    first = server.start(folder)
+    assert first.pid is not None
+    acknowledged: list[str] = []
+    enough = threading.Event()
+
+    def work(k: int) -> None:
+        with MongoClient[dict[str, Any]](first.uri, serverSelectionTimeoutMS=100) as client:
+            number = 0
+            try:
+                while True:
+                    client.fw.launches.insert_one({"_id": f"{k}-{number}"})
+                    acknowledged.append(f"{k}-{number}")
+                    number += 1
+                    if len(acknowledged) > 600:
+                        enough.set()
+            except ConnectionFailure:
+                return
+
+    writers = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for writer in writers:
+        writer.start()
+    assert enough.wait(200)
+    os.kill(first.pid, signal.SIGKILL)
+    for writer in writers:
+        writer.join(60)
+    with MongoClient[dict[str, Any]](server.start(folder).uri) as client:
+        kept = {doc["_id"] for doc in client.fw.launches.find()}
+    assert set(acknowledged) <= kept
