@@ -64,6 +64,8 @@ def committee_part(version: int, item: Relaxed) -> Document:
     """Give what a committee says of a relaxed structure."""
     values = {
         "version": version,
+        "energy": item.energy,
+        "enthalpy": item.enthalpy,
         "energy_per_atom": item.energy_per_atom,
         "enthalpy_per_atom": item.enthalpy_per_atom,
         "energy_spread": item.energy_spread,
@@ -76,12 +78,12 @@ def committee_part(version: int, item: Relaxed) -> Document:
 
 
 def relaxed_from(document: Document) -> Relaxed:
-    """Rebuild a relaxed structure from its document."""
-    said, n_atoms = document["committee"], int(document["n_atoms"])
+    """Rebuild a relaxed structure from its document, bit by bit."""
+    said = document["committee"]
     return Relaxed(
         candidate=Candidate.from_dict(document),
-        energy=said["energy_per_atom"] * n_atoms,
-        enthalpy=said["enthalpy_per_atom"] * n_atoms,
+        energy=said["energy"],
+        enthalpy=said["enthalpy"],
         energy_spread=said["energy_spread"],
         force_spread=said["force_spread"],
         max_force=said["max_force"],

@@ -89,8 +89,13 @@ class Structures(Store):
         self.bulk("structures", updates)
 
     def relaxed_structures(self, search_id: str, iteration: int) -> list[Relaxed]:
-        """Give the structures that were relaxed in an iteration, by name."""
-        query = {"search_id": search_id, "iteration": iteration, "committee": {"$ne": None}}
+        """Give the structures relaxed in an iteration, by name; those with an energy alone."""
+        query = {
+            "search_id": search_id,
+            "iteration": iteration,
+            "committee.energy": {"$ne": None},
+            "committee.enthalpy": {"$ne": None},
+        }
         found = self.find("structures", query, [("_id", ASCENDING)])
         return [relaxed_from(document) for document in found]
 

@@ -173,6 +173,15 @@ def test_numbers_that_are_none_become_null(repo: Repository) -> None:
     item = Relaxed.from_dict(relaxed("g001-000").to_dict() | {"energy": float("nan")})
     repo.put_relaxed(SID, 1, 1, [item])
     assert repo.get_structure(SID, "g001-000")["committee"]["energy_per_atom"] is None
+    assert repo.relaxed_structures(SID, 1) == [], "nobody can go on with it"
+
+
+def test_relaxed_structures_come_back_with_every_bit(repo: Repository) -> None:
+    items = [relaxed(f"g001-{k:03d}", -9.0 - k / 3) for k in range(3)]
+    repo.put_relaxed(SID, 1, 0, items[::-1])
+    repo.put_relaxed(SID, 2, 0, [relaxed("g002-000")])
+    back = repo.relaxed_structures(SID, 1)
+    assert [item.to_dict() for item in back] == [item.to_dict() for item in items]
 
 
 def result(rank: int, name: str, energy: float) -> ResultDoc:
