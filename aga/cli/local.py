@@ -199,7 +199,7 @@ def repair(session: Session, *, search: str | None, retry: bool) -> dict[str, An
             {
                 "search": name,
                 "released": list(found.released),
-                "handed_out_again": list(found.readded),
+                "handed_out_again": list(found.handed_out),
                 "planned": found.planned,
             }
             for name, found in done.items()

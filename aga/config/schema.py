@@ -131,7 +131,7 @@ class SearchSettings(_Model):
         default_factory=dict, description="Å for single pairs, e.g. {Ti-O: 1.5}"
     )
     volume_per_atom: Positive | None = Field(
-        None, description="Å³; estimated from covalent radii where empty"
+        None, description="Å³; estimated from the elements where empty"
     )
     volume_range: tuple[Positive, Positive] = Field(
         (0.5, 2.0), description="volume allowed, in estimated volumes"

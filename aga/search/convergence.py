@@ -32,7 +32,8 @@ class BestStructure:
 class IterationRecord:
     """What an iteration leaves for the verdict.
 
-    ``best`` the lowest distinct labelled structures, ascending; ``lowest_unlabelled`` the lowest
+    ``iteration`` counts adaptations (0: the initial structures); ``best`` the lowest distinct
+    labelled structures, ascending; ``lowest_unlabelled`` the lowest
     trusted prediction in eV/atom for a structure unlike every labelled one, None where there is
     none; ``reference_calls`` spent so far.
     """
@@ -194,7 +195,7 @@ def _evidence(
         "spread": max(known) if known and len(known) == len(spreads) else None,
         "lowest_unlabelled": last.lowest_unlabelled if last else None,
         "calls": calls,
-        "iterations": len(history),
+        "iterations": last.iteration if last else 0,
         "hours": hours,
     }
 
@@ -210,7 +211,7 @@ def _missing(history: Sequence[IterationRecord], settings: SearchSettings) -> li
     drift = _drift(window)
     if len(window) <= rule.stable_iterations:
         missing.append(
-            f"{len(history)} iterations done, {rule.stable_iterations} without change are needed"
+            f"{last.iteration} iterations done, {rule.stable_iterations} without change are needed"
         )
     elif drift is None:
         missing.append(f"{len(last.best)} best structures, fewer or more than before")
@@ -257,8 +258,9 @@ def _spent(
     spent: list[str] = []
     if calls >= budget.reference_calls:
         spent.append(f"{calls} of {budget.reference_calls} reference calls spent")
-    if len(history) >= budget.iterations:
-        spent.append(f"{len(history)} of {budget.iterations} iterations done")
+    done = len(history) - 1  # the initial structures are iteration 0
+    if done >= budget.iterations:
+        spent.append(f"{done} of {budget.iterations} iterations done")
     if budget.wall_time is not None and hours >= budget.wall_time:
         spent.append(f"{hours:.2f} of {budget.wall_time:g} hours spent")
     return spent

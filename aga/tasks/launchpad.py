@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from fireworks.core.launchpad import LaunchPad
@@ -79,17 +79,31 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
             return self._draw(counter, quantity)
         return int(document[counter]) - quantity
 
-    def live(self, fw_ids: list[int]) -> set[int]:
-        """Give those of the fireworks that are waiting to run or running, in a workflow.
+    def live(self, fw_ids: list[int], *, grace: float) -> set[int]:
+        """Give those fireworks of unclaimed steps that somebody has in hand or will take.
 
-        A crash between the two writes of ``add_wf`` leaves a firework without a workflow;
-        such a one can't complete and does not count.
+        A step is claimed at the start of its launch; a firework that has been running longer
+        than ``grace`` seconds with its step unclaimed lost its worker in between. One that is
+        reserved without a launch lost it even earlier. One without a workflow is the remains of
+        a crash between the two writes of ``add_wf`` and can't complete.
         """
+        before = datetime.now(UTC) - timedelta(seconds=grace)
+        found = self.fireworks.find(
+            {"fw_id": {"$in": fw_ids}, "state": {"$in": list(LIVE_STATES)}},
+            {"fw_id": 1, "state": 1, "updated_on": 1},
+        )
+        queued = {
+            d["fw_id"]
+            for d in self.launches.find(
+                {"fw_id": {"$in": fw_ids}, "state": "RESERVED"}, {"fw_id": 1}
+            )
+        }
         alive = {
             d["fw_id"]
-            for d in self.fireworks.find(
-                {"fw_id": {"$in": fw_ids}, "state": {"$in": list(LIVE_STATES)}}, {"fw_id": 1}
-            )
+            for d in found
+            if d["state"] in {"READY", "WAITING"}
+            or d["fw_id"] in queued
+            or _utc(d["updated_on"]) > before
         }
         held = self.workflows.find({"nodes": {"$in": sorted(alive)}}, {"nodes": 1})
         return alive & {node for w in held for node in w["nodes"]}
@@ -107,3 +121,9 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
             {"nodes": fw_id},
             {"$set": {**archived, f"fw_states.{fw_id}": "ARCHIVED"}, "$unset": {"locked": True}},
         )
+
+
+def _utc(moment: datetime | str) -> datetime:
+    """Read a time as FireWorks keeps it: text, or a datetime with or without zone."""
+    read = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return read if read.tzinfo else read.replace(tzinfo=UTC)

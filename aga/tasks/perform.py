@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from fireworks.core.launchpad import LaunchPad
 
+from aga.config import Settings
 from aga.config.load import settings_from_dict
 from aga.errors import (
     AgaError,
@@ -74,9 +75,16 @@ def start(settings: dict[str, Any], launchpad: LaunchPad) -> str:
     repository = Repository.from_database(ours.db)
     repository.ensure_indexes()
     tree = settings_from_dict(settings)
-    repository.create_search(tree)
+    repository.create_search(_with_full_paths(tree))
     advance(repository, ours, tree.search_id())
     return tree.search_id()
+
+
+def _with_full_paths(settings: Settings) -> Settings:
+    """Let a relative run directory start where the search is created, not where steps run."""
+    machine = settings.machine
+    full = machine.run_dir.expanduser().resolve()
+    return settings.model_copy(update={"machine": machine.model_copy(update={"run_dir": full})})
 
 
 def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:

@@ -24,12 +24,12 @@ class Recovered:
     """What was repaired: steps taken from dead workers, fireworks added, steps planned anew."""
 
     released: tuple[str, ...] = ()
-    readded: tuple[str, ...] = ()
+    handed_out: tuple[str, ...] = ()
     planned: int = 0
 
     def __bool__(self) -> bool:
         """Say whether anything needed repair."""
-        return bool(self.released or self.readded or self.planned)
+        return bool(self.released or self.handed_out or self.planned)
 
 
 def recover(
@@ -60,17 +60,20 @@ def recover(
             released.append(step.id)
             if step.fw_id is not None:
                 launchpad.abandon(step.fw_id)
-    readded = _without_firework(repository, launchpad, search_id, grace=grace)
-    add_fireworks(repository, launchpad, readded)
+    lost = _without_firework(repository, launchpad, search_id, grace=grace)
+    for step in lost:
+        if step.fw_id is not None:
+            launchpad.abandon(step.fw_id)
+    add_fireworks(repository, launchpad, lost)
     planned = advance(repository, launchpad, search_id)
     found = Recovered(
-        released=tuple(released), readded=tuple(s.id for s in readded), planned=planned
+        released=tuple(released), handed_out=tuple(s.id for s in lost), planned=planned
     )
     if found:
         repository.log(
             search_id,
             "recovered",
-            f"{len(released)} steps taken from dead workers, {len(readded)} handed out again, "
+            f"{len(released)} steps taken from dead workers, {len(lost)} handed out again, "
             f"{planned} planned",
         )
     return found
@@ -102,7 +105,7 @@ def _without_firework(
 ) -> list[Step]:
     before = datetime.now(UTC) - timedelta(seconds=grace)
     planned = repository.list_steps(search_id, state="planned")
-    live = launchpad.live([s.fw_id for s in planned if s.fw_id is not None])
+    live = launchpad.live([s.fw_id for s in planned if s.fw_id is not None], grace=grace)
     lost = []
     for step in planned:
         if step.fw_id in live or (step.planned_at is not None and step.planned_at > before):
