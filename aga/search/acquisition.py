@@ -144,13 +144,11 @@ class _Batch:
         )
         if distances.size and distances.min() < apart:
             return "duplicate"
-        if len(self.chosen) >= self.size:
-            return "number"
         if suitor.untrusted and sum(s.untrusted for s in self.chosen) >= self.most_untrusted:
             return "untrusted_share"
         if suitor.again and sum(s.again for s in self.chosen) >= self.most_again:
             return "known"
-        return None
+        return "number" if len(self.chosen) >= self.size else None
 
 
 def _suitors(

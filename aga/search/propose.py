@@ -25,6 +25,9 @@ __all__ = ["Proposals", "initial_structures", "propose"]
 TRIES = 12
 """Attempts with the drawn operator before a random immigrant takes the place."""
 
+HOPELESS = 2
+"""Places that stay empty at the start of a generation before it is given up."""
+
 INITIAL_VOLUMES = (0.75, 1.3)
 """Volumes of the initial structures in target volumes: the potential must learn both sides."""
 
@@ -101,25 +104,14 @@ def propose(population: Population, settings: SearchSettings, *, generation: int
     nursery = _Nursery(settings, population)
     made: Counter[str] = Counter()
     for index in range(settings.offspring):
-        names = ("propose", generation, index)
-        rng = stream(settings.seed, *names)
-        operator = _drawn_operator(settings, len(population), rng)
-        lineage = Lineage(
-            operator=operator.name, generation=generation, stream="/".join(map(str, names))
-        )
-        name = f"g{generation:03d}-{index:03d}"
-        for attempt in range(2 * TRIES):
-            if attempt == TRIES:
-                operator = OPERATORS["random"]
-            # once only immigrants are left, one like the population is better than none
-            strict = attempt < TRIES + TRIES // 2
-            if _try(operator, nursery, (name, lineage), (population, rng), strict=strict):
-                made[operator.name] += 1
-                break
-    if not nursery.candidates:
+        operator = _bred(nursery, population, generation, index)
+        if operator is not None:
+            made[operator] += 1
+        elif not made and index + 1 >= HOPELESS:
+            break
+    if not made:
         raise GenerationError(
-            f"generation {generation}: no acceptable structure in {settings.offspring} × "
-            f"{2 * TRIES} tries ({_text(nursery.failed)})",
+            f"generation {generation}: no acceptable structure ({_text(nursery.failed)})",
             remedy="widen search.volume_range or lower search.min_distance_factor",
             generation=generation,
         )
@@ -129,6 +121,37 @@ def propose(population: Population, settings: SearchSettings, *, generation: int
         failed=dict(nursery.failed),
         missing=settings.offspring - len(nursery.candidates),
     )
+
+
+def _bred(nursery: _Nursery, population: Population, generation: int, index: int) -> str | None:
+    """Breed one offspring; give the name of the operator that made it, None where none did."""
+    names = ("propose", generation, index)
+    rng = stream(nursery.settings.seed, *names)
+    drawn = _drawn_operator(nursery.settings, len(population), rng)
+    for attempt in range(2 * TRIES):
+        operator = drawn if attempt < TRIES else OPERATORS["random"]
+        parents = select_parents(population, operator.parents, rng)
+        try:
+            child = operator.function([p.candidate for p in parents], rng, nursery.context)
+        except GenerationError as error:
+            nursery.failed[f"{operator.name}: {error.reason}"] += 1
+            if operator.parents == 0:
+                return None  # it has made its own tries, many and slow ones
+            continue
+        lineage = Lineage(
+            operator=operator.name,
+            parents=tuple(parent.name for parent in parents),
+            generation=generation,
+            stream="/".join(map(str, names)),
+        )
+        child = child.renamed(f"g{generation:03d}-{index:03d}", lineage)
+        # once only immigrants are left, one like the population is better than none
+        known_too = attempt < TRIES + TRIES // 2
+        objection = nursery.objection(child, known_too=known_too)
+        if objection is None:
+            return operator.name
+        nursery.failed[f"{operator.name}: {objection}"] += 1
+    return None
 
 
 def _drawn_operator(
@@ -141,34 +164,6 @@ def _drawn_operator(
     if weight.sum() <= 0:
         return OPERATORS["random"]
     return usable[int(rng.choice(len(usable), p=weight / weight.sum()))]
-
-
-def _try(
-    operator: Operator,
-    nursery: _Nursery,
-    identity: tuple[str, Lineage],
-    source: tuple[Population, np.random.Generator],
-    *,
-    strict: bool,
-) -> bool:
-    population, rng = source
-    name, lineage = identity
-    parents = select_parents(population, operator.parents, rng)
-    try:
-        child = operator.function([p.candidate for p in parents], rng, nursery.context)
-    except GenerationError as error:
-        nursery.failed[f"{operator.name}: {error.reason}"] += 1
-        return False
-    family = Lineage(
-        operator=operator.name,
-        parents=tuple(parent.name for parent in parents),
-        generation=lineage.generation,
-        stream=lineage.stream,
-    )
-    objection = nursery.objection(child.renamed(name, family), known_too=strict)
-    if objection is not None:
-        nursery.failed[f"{operator.name}: {objection}"] += 1
-    return objection is None
 
 
 def _text(counts: Mapping[str, int]) -> str:

@@ -19,6 +19,9 @@ __all__ = ["crossover"]
 SHIFTS = 12
 """Random origins tried for the one that spoils the composition least."""
 
+OTHER_BASIS = 0.3
+"""How often the second parent gets a basis of its own."""
+
 CUTS = (0.25, 0.75)
 """Share of the child that comes from the first parent, as fraction of the axis."""
 
@@ -37,10 +40,11 @@ def crossover(
 ) -> Candidate:
     """Cut and splice in fractional coordinates.
 
-    Each parent is described by a random one of its lattice bases and shifted at random; of the
-    first the atoms below a plane across the third axis are taken, of the second those above.
-    The lattice is a random mixture of both. Atoms too many are removed and missing ones
-    taken from what was left over, where they have most room, so the composition is exact.
+    Both parents are described by a random basis of their lattices – mostly the same one, so that
+    the slabs fit, as both cells are reduced – and shifted at random; of the first the atoms
+    below a plane across the third axis are taken, of the second those above. The lattice is that
+    of one parent or a mixture. Atoms too many are removed and missing ones taken from what was
+    left over, where they have most room, so the composition is exact.
 
     Parameters
     ----------
@@ -61,9 +65,14 @@ def crossover(
     Deaven & Ho, Phys. Rev. Lett. 75, 288 (1995); Glass, Oganov & Hansen, Comput. Phys. Commun.
     175, 713 (2006), section 2.3.
     """
-    first, second = (_rebased(parent, rng) for parent in parents)
+    change = _random_basis(rng)
+    other = _random_basis(rng) if rng.random() < OTHER_BASIS else change
+    first, second = (
+        parent.moved(parent.positions, basis @ parent.cell)
+        for parent, basis in zip(parents, (change, other), strict=True)
+    )
     share = rng.uniform(*CUTS)
-    mixture = rng.random()
+    mixture = float(np.clip(rng.uniform(-0.25, 1.25), 0.0, 1.0))
     # Lower triangular matrices with positive diagonals: any mixture is one again.
     triangles = [np.linalg.cholesky(p.cell @ p.cell.T) for p in (first, second)]
     cell = mixture * triangles[0] + (1 - mixture) * triangles[1]
@@ -101,17 +110,18 @@ def _sorted_like(child: Candidate, context: OperatorContext) -> Candidate:
     )
 
 
-def _rebased(candidate: Candidate, rng: np.random.Generator) -> Candidate:
-    """Describe the crystal by another basis of its lattice: axes permuted, one perhaps sheared."""
+def _random_basis(rng: np.random.Generator) -> FloatArray:
+    """Give a (3, 3) integer matrix of determinant 1: axes permuted and turned round.
+
+    Half of the time one axis is sheared by another.
+    """
     orders = list(permutations(range(3)))
     change = np.eye(3)[list(orders[int(rng.integers(len(orders)))])]
     change *= rng.choice([-1.0, 1.0], 3)[:, None]
     if rng.random() < 0.5:
         row, column = rng.choice(3, 2, replace=False)
         change[row] += rng.choice([-1.0, 1.0]) * change[column]
-    if np.linalg.det(change) < 0:
-        change[0] *= -1.0
-    return candidate.moved(candidate.positions, change @ candidate.cell)
+    return change if np.linalg.det(change) > 0 else -change
 
 
 def _best_splice(

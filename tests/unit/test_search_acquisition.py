@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from aga.config import SearchSettings
+from aga.search.acquisition import Acquisition, acquire
+from aga.search.individual import Individual, Known
+from aga.structure.candidate import FloatArray
+
+MakeIndividual = Callable[..., Individual]
+MakeKnown = Callable[..., Known]
+FingerprintAt = Callable[..., FloatArray]
+
+
+def search(picks: int = 4, **rules: float) -> SearchSettings:
+    return SearchSettings(composition="Si8", acquisition={"picks_per_iteration": picks, **rules})
+
+
+def picked(acquisition: Acquisition) -> list[str]:
+    return [pick.name for pick in acquisition.picks]
+
+
+@pytest.fixture
+def crowd(
+    make_individual: MakeIndividual,
+    fingerprint_at: FingerprintAt,
+) -> list[Individual]:
+    """Ten structures, each unlike the others, of rising enthalpy."""
+    return [
+        make_individual(f"x{k}", -4.6 + 0.02 * k, fingerprint=fingerprint_at(0.5, axis=k + 1))
+        for k in range(10)
+    ]
+
+
+def test_low_enthalpies_go_first_and_no_more_than_asked(crowd: list[Individual]) -> None:
+    got = acquire(crowd, [], search(picks=4), calls_left=100)
+    assert picked(got) == ["x0", "x1", "x2", "x3"]
+    assert got.refused == {"number": 6}
+    assert "eV/atom" in got.picks[0].why
+
+
+def test_the_budget_limits_the_batch(crowd: list[Individual]) -> None:
+    assert len(acquire(crowd, [], search(picks=4), calls_left=2).picks) == 2
+    assert acquire(crowd, [], search(picks=4), calls_left=0).picks == ()
+
+
+def test_disagreement_makes_up_for_energy_as_kappa_says(
+    make_individual: MakeIndividual,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    sure = make_individual("sure", -4.60, spread=0.01)
+    unsure = make_individual("unsure", -4.55, spread=0.10, fingerprint=fingerprint_at(0.5))
+    bold = acquire([sure, unsure], [], search(picks=1, kappa=1.0), calls_left=9)
+    assert picked(bold) == ["unsure"]
+    assert bold.picks[0].score == pytest.approx(-4.65)
+    assert picked(acquire([sure, unsure], [], search(picks=1, kappa=0), calls_left=9)) == ["sure"]
+
+
+def test_what_no_label_could_help_is_refused(
+    make_individual: MakeIndividual,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    crowd = [
+        make_individual("good", -4.6),
+        make_individual("exploded", -9.0, reason="exploded", fingerprint=fingerprint_at(0.5, 2)),
+        make_individual("too wide", -4.6, edge=8.0, fingerprint=fingerprint_at(0.5, 3)),
+        make_individual("too close", -4.6, edge=2.8, fingerprint=fingerprint_at(0.5, 4)),
+        make_individual("too unsure", -4.6, spread=1.5, fingerprint=fingerprint_at(0.5, 5)),
+        make_individual("too high", -4.0, fingerprint=fingerprint_at(0.5, 6)),
+    ]
+    got = acquire(crowd, [], search(picks=9), calls_left=100)
+    assert picked(got) == ["good"]
+    assert got.refused == {"exploded": 1, "unphysical": 2, "spread": 1, "energy": 1}
+
+
+def test_atoms_closer_than_the_users_own_distance_are_unphysical(
+    make_individual: MakeIndividual,
+) -> None:
+    settings = SearchSettings(composition="Si8", min_distances={"Si-Si": 2.8})
+    got = acquire([make_individual("x", -4.6)], [], settings, calls_left=9)
+    assert got.refused == {"unphysical": 1}
+
+
+def test_a_hole_of_untrusted_energy_does_not_shut_out_the_others(
+    make_individual: MakeIndividual,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    hole = make_individual("hole", -9.0, reason="untrusted", fingerprint=fingerprint_at(0.5))
+    got = acquire([hole, make_individual("good", -4.6)], [], search(), calls_left=9)
+    assert set(picked(got)) == {"hole", "good"}
+
+
+def test_untrusted_get_a_wider_window_and_a_third_of_the_batch(
+    make_individual: MakeIndividual,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    trusted = [
+        make_individual(f"t{k}", -4.6 + 0.01 * k, fingerprint=fingerprint_at(0.5, k + 1))
+        for k in range(6)
+    ]
+    untrusted = [
+        make_individual(
+            f"u{k}",
+            -4.6 + 0.75,
+            spread=0.9,
+            reason="untrusted",
+            fingerprint=fingerprint_at(0.7, k + 1),
+        )
+        for k in range(4)
+    ]
+    got = acquire([*trusted, *untrusted], [], search(picks=6), calls_left=100)
+    assert sum(name.startswith("u") for name in picked(got)) == 2
+    assert got.refused["untrusted_share"] == 2
+    beyond = make_individual("far", -4.6 + 1.1, reason="untrusted", fingerprint=fingerprint_at(1))
+    assert acquire([*trusted, beyond], [], search(), calls_left=9).refused["energy"] == 1
+
+
+def test_a_committee_that_trusts_nothing_is_taught_with_a_full_batch(
+    make_individual: MakeIndividual,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    crowd = [
+        make_individual(f"u{k}", -4.6, reason="untrusted", fingerprint=fingerprint_at(0.5, k + 1))
+        for k in range(6)
+    ]
+    assert len(acquire(crowd, [], search(picks=6), calls_left=100).picks) == 6
+
+
+def test_labelled_structures_are_not_sent_again(
+    make_individual: MakeIndividual,
+    make_known: MakeKnown,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    labelled = [make_known("known", -4.6)]
+    twin = make_individual("twin", -4.6, fingerprint=fingerprint_at(0.01))
+    other = make_individual("other", -4.5, fingerprint=fingerprint_at(0.03))
+    got = acquire([twin, other], labelled, search(), calls_left=9)
+    assert picked(got) == ["other"]
+    assert got.refused == {"known": 1}
+
+
+@pytest.mark.parametrize(
+    ("enthalpy", "spread", "again"),
+    [
+        (-4.6000, 0.0500, True),  # the committee disagrees by more than 0.02
+        (-4.6100, 0.0100, True),  # it predicts 10 meV/atom less than the label
+        (-4.6010, 0.0100, False),  # 1 meV/atom less: within the tolerance
+        (-4.6100, 0.0015, False),  # below spread_min it has nothing to say
+    ],
+)
+def test_a_labelled_structure_is_sent_again_only_with_a_question(
+    make_individual: MakeIndividual,
+    make_known: MakeKnown,
+    enthalpy: float,
+    spread: float | None,
+    again: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    twin = make_individual("twin", enthalpy, spread=spread)
+    got = acquire([twin], [make_known("known", -4.6)], search(), calls_left=9)
+    assert bool(got.picks) is again
+    if again:
+        assert "known" in got.picks[0].why
+
+
+def test_structures_sent_again_get_a_third_of_the_batch(
+    make_individual: MakeIndividual,
+    make_known: MakeKnown,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    places = [fingerprint_at(0.5, k + 1) for k in range(4)]
+    labelled = [make_known(f"k{k}", -4.6, fingerprint=p) for k, p in enumerate(places)]
+    twins = [
+        make_individual(f"t{k}", -4.7, spread=0.1, fingerprint=p) for k, p in enumerate(places)
+    ]
+    got = acquire(twins, labelled, search(picks=3), calls_left=9)
+    assert len(got.picks) == 1
+    assert got.refused == {"known": 3}
+
+
+def test_one_batch_does_not_hold_one_structure_twice(
+    make_individual: MakeIndividual,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    twins = [
+        make_individual("low", -4.60),
+        make_individual("high", -4.59, fingerprint=fingerprint_at(0.01)),
+    ]
+    got = acquire(twins, [], search(), calls_left=9)
+    assert picked(got) == ["low"]
+    assert got.refused == {"duplicate": 1}
+
+
+def test_a_batch_is_diverse_while_it_can_be(
+    make_individual: MakeIndividual,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    near = make_individual("near", -4.59, fingerprint=fingerprint_at(0.05))
+    crowd = [
+        make_individual("best", -4.60),
+        near,
+        make_individual("far", -4.50, fingerprint=fingerprint_at(0.5)),
+    ]
+    assert picked(acquire(crowd, [], search(picks=2), calls_left=9)) == ["best", "far"]
+    # where nothing else is left the near one is better than an empty place
+    assert picked(acquire(crowd, [], search(picks=3), calls_left=9)) == ["best", "near", "far"]
+
+
+def test_the_window_is_measured_from_labels_too(
+    make_individual: MakeIndividual,
+    make_known: MakeKnown,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    labelled = [make_known("deep", -5.2, fingerprint=fingerprint_at(0.5))]
+    got = acquire([make_individual("x", -4.6)], labelled, search(), calls_left=9)
+    assert got.refused == {"energy": 1}
+
+
+def test_nothing_to_choose_from_is_no_error() -> None:
+    got = acquire([], [], search(), calls_left=9)
+    assert got.picks == ()
+    assert got.refused == {}
