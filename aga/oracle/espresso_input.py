@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import spglib
@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from ase.geometry import minkowski_reduce
 from ase.io.espresso import write_espresso_in
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from aga.oracle.base import EngineOptions
 from aga.oracle.pseudopotentials import Pseudopotential
@@ -42,6 +42,7 @@ DEFAULT_ECUTWFC = 40.0
 NIGGLI_TOLERANCE = 0.1
 """Å², of scalar products of lattice vectors."""
 
+NAMELISTS = ("control", "system", "electrons", "ions", "cell")
 # Namelist entries that aga sets itself.
 RESERVED = {
     "control": {"calculation", "outdir", "prefix", "pseudo_dir", "tprnfor", "tstress"},
@@ -83,23 +84,32 @@ class EspressoOptions(EngineOptions):
         description="further entries of pw.x namelists, e.g. {system: {nspin: 2}}",
     )
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        unknown = sorted(set(self.pseudopotentials) - set(chemical_symbols[1:]))
+    @field_validator("pseudopotentials")
+    @classmethod
+    def _elements(cls, value: dict[str, str]) -> dict[str, str]:
+        unknown = sorted(set(value) - set(chemical_symbols[1:]))
         if unknown:
-            raise ValueError(f"pseudopotentials: {', '.join(unknown)}: no such element")
-        if self.ecutwfc and self.ecutrho and self.ecutrho < 4 * self.ecutwfc:
-            raise ValueError("ecutrho: needs at least 4 × ecutwfc")
-        for section, entries in self.input_data.items():
-            if section not in {"control", "system", "electrons", "ions", "cell"}:
-                raise ValueError(
-                    f"input_data: no namelist {section!r}; there are control, system, "
-                    "electrons, ions, cell"
-                )
+            raise ValueError(f"{', '.join(unknown)}: no such element")
+        return value
+
+    @field_validator("ecutrho")
+    @classmethod
+    def _density(cls, value: float | None, info: ValidationInfo) -> float | None:
+        ecutwfc = info.data.get("ecutwfc")
+        if value and ecutwfc and value < 4 * ecutwfc:
+            raise ValueError(f"needs at least 4 × ecutwfc ({4 * ecutwfc:g} Ry), got {value:g}")
+        return value
+
+    @field_validator("input_data")
+    @classmethod
+    def _namelists(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for section, entries in value.items():
+            if section not in NAMELISTS:
+                raise ValueError(f"no namelist {section!r}; there are {', '.join(NAMELISTS)}")
             taken = sorted({e.lower() for e in entries} & RESERVED.get(section, set()))
             if taken:
-                raise ValueError(f"input_data.{section}: {', '.join(taken)}: set by aga")
-        return self
+                raise ValueError(f"{section}: {', '.join(taken)}: set by aga")
+        return value
 
 
 def cutoffs(options: EspressoOptions, files: Mapping[str, Pseudopotential]) -> tuple[float, float]:

@@ -139,6 +139,10 @@ def check_oracle(
         return problems
     options, problems = _options(cls, settings)
     problems += _coverage(cls, name, composition)
+    if options is None:  # look at the rest with the wrong ones left out
+        wrong = {p.key.split(".")[2] for p in problems if p.key.startswith("oracle.options.")}
+        rest = {key: value for key, value in settings.options.items() if key not in wrong}
+        options, _ = _options(cls, settings.model_copy(update={"options": rest}))
     if options is not None:
         problems += cls.check(options, machine, composition)
     return problems

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -49,7 +51,9 @@ def evaluate(atoms: Atoms, **options: float) -> tuple[float, np.ndarray, np.ndar
     ("phase", "published", "cell"),
     [(rutile, -39.80, (4.493, 4.493, 3.008)), (anatase, -39.50, (3.770, 3.770, 9.568))],
 )
-def test_relaxed_phases_have_their_published_energy_and_lattice(phase, published, cell):
+def test_relaxed_phases_have_their_published_energy_and_lattice(
+    phase: Callable[[], Atoms], published: float, cell: tuple[float, ...]
+) -> None:
     atoms = phase()
     atoms.calc = MatsuiAkaogiCalculator()
     assert BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=0.002, steps=100)
@@ -57,14 +61,14 @@ def test_relaxed_phases_have_their_published_energy_and_lattice(phase, published
     np.testing.assert_allclose(atoms.cell.lengths(), cell, atol=0.01)
 
 
-def test_energy_forces_and_stress_do_not_depend_on_how_the_ewald_sum_is_split():
+def test_energy_forces_and_stress_do_not_depend_on_how_the_ewald_sum_is_split() -> None:
     reference = evaluate(triclinic(), real_cutoff=12.0, accuracy=1e-13)
     for options in ({}, {"real_cutoff": 6.0, "accuracy": 1e-11}, {"accuracy": 1e-12}):
         for value, expected in zip(evaluate(triclinic(), **options), reference, strict=True):
             np.testing.assert_allclose(value, expected, atol=1e-6, rtol=1e-7)
 
 
-def test_the_madelung_constant_of_a_cscl_lattice_is_known():
+def test_the_madelung_constant_of_a_cscl_lattice_is_known() -> None:
     """The Coulomb part alone, against a number that owes nothing to this code."""
     from aga.oracle import ewald
 
@@ -86,7 +90,7 @@ def test_the_madelung_constant_of_a_cscl_lattice_is_known():
     assert -energy * nearest / ewald.COULOMB == pytest.approx(1.76267477, abs=1e-7)
 
 
-def test_the_dispersion_sum_equals_a_large_direct_sum():
+def test_the_dispersion_sum_equals_a_large_direct_sum() -> None:
     from aga.oracle import ewald
 
     cell, kappa = np.eye(3) * 3.0, 1.2
@@ -105,7 +109,7 @@ def test_the_dispersion_sum_equals_a_large_direct_sum():
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_forces_are_minus_the_derivative_of_the_energy(seed):
+def test_forces_are_minus_the_derivative_of_the_energy(seed: int) -> None:
     atoms, h = triclinic(seed), 1e-5
     _, forces, _ = evaluate(atoms)
     numeric = np.zeros_like(forces)
@@ -120,7 +124,7 @@ def test_forces_are_minus_the_derivative_of_the_energy(seed):
     np.testing.assert_allclose(forces.sum(axis=0), 0, atol=1e-8)
 
 
-def test_stress_is_the_strain_derivative_of_the_energy():
+def test_stress_is_the_strain_derivative_of_the_energy() -> None:
     atoms, h = triclinic(2), 1e-6
     _, _, stress = evaluate(atoms)
     numeric = np.zeros((3, 3))
@@ -138,7 +142,7 @@ def test_stress_is_the_strain_derivative_of_the_energy():
 
 
 @pytest.mark.parametrize("pair", ["TiTi", "TiO", "OO"])
-def test_the_wall_is_smooth_and_only_repels(pair):
+def test_the_wall_is_smooth_and_only_repels(pair: str) -> None:
     """Two ions approach within a neutral cell: no step in energy or force, no hole."""
     si, sj = {"TiTi": (0, 0), "TiO": (0, 1), "OO": (1, 1)}[pair]
     elements = {"TiTi": "Ti2O4", "TiO": "TiO2", "OO": "O2Ti"}[pair]
@@ -159,7 +163,7 @@ def test_the_wall_is_smooth_and_only_repels(pair):
     assert all(at(r)[1] > 0 for r in radii)
 
 
-def test_a_cell_that_is_not_neutral_or_not_tio2_is_refused():
+def test_a_cell_that_is_not_neutral_or_not_tio2_is_refused() -> None:
     with pytest.raises(ValueError, match="not neutral"):
         evaluate(Atoms("TiO", positions=[[0, 0, 0], [2, 0, 0]], cell=[4, 4, 4], pbc=True))
     with pytest.raises(ValueError, match="not Si"):
