@@ -169,7 +169,7 @@ class PotentialSettings(_Model):
     preset: Literal["tio2", "cuauoh"] | None = Field(
         None, description="published symmetry functions; an automatic set where empty"
     )
-    cutoff: Positive = Field(5.0, le=20, description="Å, of the automatic symmetry functions")
+    cutoff: Positive = Field(4.5, le=20, description="Å, of the automatic symmetry functions")
     hidden: tuple[int, ...] = Field((20, 20), description="nodes of the hidden layers")
     activation: Literal["tanh", "softplus", "silu"] = "softplus"
 
