@@ -69,7 +69,7 @@ class EspressoOptions(EngineOptions):
         None, description="Ry, of the density; as the files suggest, else 4 (NC) or 8 × ecutwfc"
     )
     kpoint_spacing: Positive = Field(
-        0.25, description="1/Å (with 2π, as VASP's KSPACING), largest distance of k-points"
+        0.3, description="1/Å (with 2π, as VASP's KSPACING), largest distance of k-points"
     )
     kpoint_shift: bool = Field(
         False, description="grid half a step off Γ: converges faster in insulators"

@@ -313,7 +313,7 @@ def test_the_input_tells_pw_x_what_was_asked(tmp_path: Path, pseudos: Path) -> N
     assert words["pseudo_dir"] == f"'{pseudos}'"
     assert "Si.pz-test.UPF" in given
     grid = given.split("K_POINTS automatic")[1].split()[:6]
-    assert grid == ["9", "9", "9", "0", "0", "0"]  # 2π√3/5.4 Å = 2.02/Å in steps of 0.25/Å
+    assert grid == ["7", "7", "7", "0", "0", "0"]  # 2π√3/5.4 Å = 2.02/Å in steps of 0.3/Å
 
 
 def test_openmp_and_the_workers_own_mpi_do_not_reach_pw_x(
