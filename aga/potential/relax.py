@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from aga.config import SearchSettings
 from aga.errors import InputError, StructureError
 from aga.potential.batch import Batch, BatchEvaluator
 from aga.potential.minimise import Minimisation
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Prediction, Relaxed, RelaxReason
+from aga.structure.volume import target_volume_per_atom
 
 __all__ = ["BatchedRelaxer", "Limits"]
 
@@ -52,6 +55,17 @@ class Limits:
     volume_per_atom: float | None = None
     volume_range: tuple[float, float] = (0.3, 3.0)
     batch_size: int = 64
+
+    @classmethod
+    def from_settings(cls, search: SearchSettings) -> Self:
+        """Take the limits from the settings of a search."""
+        return cls(
+            max_steps=search.relax_steps,
+            max_force=search.relax_force,
+            spread_limit=search.acquisition.relax_spread_max,
+            volume_per_atom=target_volume_per_atom(search),
+            volume_range=search.volume_range,
+        )
 
     def __post_init__(self) -> None:
         low, high = self.volume_range

@@ -9,7 +9,6 @@ from aga.potential.relax import BatchedRelaxer, Limits
 from aga.search.individual import Individual
 from aga.search.propose import initial_structures
 from aga.structure.protocols import Frame, Relaxed
-from aga.structure.volume import target_volume_per_atom
 from aga.tasks.context import StepContext
 from aga.tasks.steps.learn import load_committee
 from aga.training.frames import read_frames
@@ -36,15 +35,9 @@ def _own_data(context: StepContext) -> list[Frame]:
 def relaxer_of(context: StepContext, version: int) -> BatchedRelaxer:
     """Build the relaxer on a committee of the store."""
     search = context.settings.search
-    limits = Limits(
-        max_steps=search.relax_steps,
-        max_force=search.relax_force,
-        spread_limit=search.acquisition.relax_spread_max,
-        volume_per_atom=target_volume_per_atom(search),
-        volume_range=search.volume_range,
-    )
     committee = load_committee(context.repository, context.search_id, version)
-    return BatchedRelaxer(committee, limits, pressure=ev_per_a3_from_gpa(search.pressure))
+    pressure = ev_per_a3_from_gpa(search.pressure)
+    return BatchedRelaxer(committee, Limits.from_settings(search), pressure=pressure)
 
 
 def breed_generation(context: StepContext) -> dict[str, Any]:
