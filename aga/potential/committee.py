@@ -1,7 +1,7 @@
 """The committee: M networks that share their descriptors and vote.
 
 Mean of the members is the prediction; their standard deviation is the uncertainty
-(SCIENCE: query by committee, Seung, Opper, Sompolinsky, COLT 1992).
+(query by committee: Seung, Opper, Sompolinsky, COLT 1992).
 """
 
 from __future__ import annotations

@@ -1,0 +1,120 @@
+"""One iteration: who goes to the reference method, and what the answers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from aga.config import SearchSettings
+from aga.search.acquisition import Acquisition, acquire
+from aga.search.convergence import IterationRecord, Verdict, assess, record_iteration
+from aga.search.individual import Known, describe, known
+from aga.search.results import Finalist, final_relaxations
+from aga.structure.protocols import Committee, Frame, Relaxed
+from aga.units import ev_per_a3_from_gpa
+
+__all__ = ["asked_again", "choose", "finalists", "judge", "known_structures"]
+
+
+def known_structures(frames: Sequence[Frame], settings: SearchSettings) -> list[Known]:
+    """Give the labelled structures of the search's own composition, lowest enthalpy first."""
+    counts = settings.atom_counts()
+    total = sum(counts.values())
+    share = {el: n / total for el, n in counts.items()}
+
+    def fits(frame: Frame) -> bool:
+        symbols = frame.candidate.symbols
+        return set(symbols) == set(share) and all(
+            abs(symbols.count(el) / len(symbols) - part) < 1e-9 for el, part in share.items()
+        )
+
+    found = [known(frame, settings) for frame in frames if fits(frame)]
+    return sorted(found, key=lambda one: (one.enthalpy_per_atom, one.name))
+
+
+def choose(
+    relaxed: Sequence[Relaxed],
+    frames: Sequence[Frame],
+    settings: SearchSettings,
+    *,
+    calls: int,
+) -> Acquisition:
+    """Choose what goes to the reference method, within what is left of the budget."""
+    return acquire(
+        [describe(one, settings) for one in relaxed],
+        known_structures(frames, settings),
+        settings,
+        calls_left=max(0, settings.budget.reference_calls - calls),
+    )
+
+
+def judge(  # noqa: PLR0913 - what the verdict rests on
+    history: Sequence[IterationRecord],
+    frames: Sequence[Frame],
+    relaxed: Sequence[Relaxed],
+    committee: Committee,
+    settings: SearchSettings,
+    *,
+    calls: int,
+    hours: float,
+) -> tuple[IterationRecord, Verdict]:
+    """Sum up an iteration and decide whether the search goes on.
+
+    Parameters
+    ----------
+    history
+        Records of the iterations before, oldest first.
+    frames
+        Everything labelled so far.
+    relaxed
+        The candidates of this iteration as they were relaxed.
+    committee
+        The newest committee; asked about the best labelled structures and about the lowest
+        candidates, whose predictions are older than it.
+    settings
+        Of the search.
+    calls, hours
+        Spent so far.
+    """
+    labelled = known_structures(frames, settings)
+    best = labelled[: 4 * settings.convergence.best_structures]
+    said = committee.predict([one.candidate for one in best])
+    spreads = {one.name: p.energy_spread for one, p in zip(best, said, strict=True)}
+    record = record_iteration(
+        len(history),
+        labelled,
+        [describe(one, settings) for one in asked_again(relaxed, committee, settings)],
+        spreads,
+        settings,
+        reference_calls=calls,
+    )
+    return record, assess([*history, record], settings, calls=calls, hours=hours)
+
+
+def asked_again(
+    relaxed: Sequence[Relaxed], committee: Committee, settings: SearchSettings
+) -> list[Relaxed]:
+    """Give relaxed structures with the energies that a newer committee predicts for them."""
+    sound = [one for one in relaxed if one.reason in {"converged", "step_limit"}]
+    pressure = ev_per_a3_from_gpa(settings.pressure)
+    return [
+        replace(
+            one,
+            energy=said.energy,
+            enthalpy=said.energy + pressure * one.candidate.volume,
+            energy_spread=said.energy_spread,
+            force_spread=said.force_spread,
+        )
+        for one, said in zip(sound, committee.predict([r.candidate for r in sound]), strict=True)
+    ]
+
+
+def finalists(
+    frames: Sequence[Frame],
+    relaxed: Sequence[Relaxed],
+    committee: Committee,
+    settings: SearchSettings,
+) -> list[Finalist]:
+    """Choose the structures that the reference method relaxes at the end."""
+    predicted = [describe(one, settings) for one in asked_again(relaxed, committee, settings)]
+    return final_relaxations(known_structures(frames, settings), predicted, settings)

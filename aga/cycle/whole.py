@@ -1,0 +1,170 @@
+"""A whole search in one process, for tests, benchmarks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aga.config import SearchSettings, Settings
+from aga.cycle.generation import breed, population_of
+from aga.cycle.iteration import choose, finalists, judge
+from aga.errors import OracleError, SearchFailedError
+from aga.search.convergence import IterationRecord, Verdict
+from aga.search.population import Population
+from aga.search.propose import initial_structures
+from aga.search.results import Result, rank
+from aga.structure.candidate import Candidate
+from aga.structure.protocols import Committee, Frame, Label, Oracle, Relaxed, Relaxer
+from aga.units import ev_per_a3_from_gpa
+
+__all__ = ["Outcome", "Train", "Trained", "run_search"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A committee in service: it predicts, and it relaxes."""
+
+    committee: Committee
+    relaxer: Relaxer
+
+
+Train = Callable[[Sequence[Frame], int, Trained | None], Trained]
+"""Train the committee of an iteration on the frames, from the previous one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A whole search: its verdict, results, frames, last population and what it cost."""
+
+    verdict: Verdict
+    results: tuple[Result, ...]
+    frames: tuple[Frame, ...]
+    population: Population
+    history: tuple[IterationRecord, ...]
+    calls: int
+
+
+def run_search(
+    settings: Settings,
+    oracle: Oracle,
+    train: Train,
+    run_dir: Path,
+    report: Callable[[IterationRecord, Verdict], None] | None = None,
+) -> Outcome:
+    """Run a whole search in this process; the same story as the stored one.
+
+    Parameters
+    ----------
+    settings
+        Of the search.
+    oracle
+        The reference method.
+    train
+        Trains a committee.
+    run_dir
+        Folder of the reference method's run directories.
+    report
+        Told the record and the verdict of each iteration.
+
+    Raises
+    ------
+    aga.errors.SearchFailedError
+        The reference method gave no label at all.
+    """
+    search = settings.search
+    frames, calls = _label(initial_structures(search), oracle, run_dir)
+    if not frames:
+        raise SearchFailedError("the reference method failed on every initial structure")
+    history: list[IterationRecord] = []
+    population: list[Relaxed] = []
+    pool: list[Relaxed] = []
+    serving = train(frames, 0, None)
+    while True:
+        record, verdict = judge(
+            history, frames, pool, serving.committee, search, calls=calls, hours=0.0
+        )
+        history.append(record)
+        if report is not None:
+            report(record, verdict)
+        if verdict.state != "continue":
+            break
+        iteration = len(history)
+        population, pool = _evolve(population, serving, search, iteration)
+        names = {p.name for p in choose(pool, frames, search, calls=calls).picks}
+        picked = [one.candidate for one in pool if one.candidate.name in names]
+        new, spent = _label(picked, oracle, run_dir)
+        calls += spent
+        if new:
+            frames = sorted([*frames, *new], key=lambda frame: frame.name)
+            serving = train(frames, iteration, serving)
+    chosen = finalists(frames, pool, serving.committee, search)
+    pairs = _refine([one.candidate for one in chosen], oracle, run_dir, search)
+    return Outcome(
+        verdict=verdict,
+        results=tuple(rank(pairs, search)),
+        frames=tuple(frames),
+        population=population_of(population, search),
+        history=tuple(history),
+        calls=calls,
+    )
+
+
+def _evolve(
+    population: list[Relaxed], serving: Trained, search: SearchSettings, iteration: int
+) -> tuple[list[Relaxed], list[Relaxed]]:
+    """Breed the generations of an iteration; give the population and all that was relaxed."""
+    pool: dict[str, Relaxed] = {}
+    last = iteration * search.generations_per_iteration
+    for generation in range(last - search.generations_per_iteration + 1, last + 1):
+        first = (
+            generation % search.generations_per_iteration == 1 % search.generations_per_iteration
+        )
+        bred = breed(
+            population,
+            serving.relaxer,
+            search,
+            generation=generation,
+            renewed=iteration - 1 if first else None,
+        )
+        pool.update({one.name: one.relaxed for one in bred.relaxed})
+        population = [one.relaxed for one in bred.population.individuals]
+    return population, [pool[name] for name in sorted(pool)]
+
+
+def _label(
+    candidates: Sequence[Candidate], oracle: Oracle, run_dir: Path
+) -> tuple[list[Frame], int]:
+    frames: list[Frame] = []
+    calls = 0
+    for candidate in candidates:
+        try:
+            label = oracle.label(candidate, run_dir / candidate.name)
+        except OracleError:
+            calls += 1
+            continue
+        calls += label.evaluations
+        frames.append(
+            Frame(
+                candidate=candidate,
+                energy=label.energy,
+                forces=label.forces,
+                stress=label.stress,
+                source=oracle.name,
+            )
+        )
+    return frames, calls
+
+
+def _refine(
+    candidates: Sequence[Candidate], oracle: Oracle, run_dir: Path, search: SearchSettings
+) -> list[tuple[Candidate, Label]]:
+    pairs: list[tuple[Candidate, Label]] = []
+    pressure = ev_per_a3_from_gpa(search.pressure)
+    for candidate in candidates:
+        folder = run_dir / f"{candidate.name}.ref"
+        try:
+            pairs.append(oracle.relax(candidate, folder, pressure=pressure))
+        except OracleError:
+            continue
+    return pairs
