@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aga.config import Settings
-    from aga.store.handle import SearchHandle
-    from aga.tasks.local import WorkerPool
     from aga.tasks.session import Session
 
 __all__ = ["LocalRun", "repair", "serve"]
-
-RECOVER_EVERY = 10.0
-"""Seconds between repairs while a search is watched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +56,10 @@ class LocalRun:
         ------
         aga.errors.SearchFailedError
             The search can't go on; the message says why and what to do.
+        aga.errors.SiteError, aga.errors.UnavailableError
+            This machine can't go on for the moment; the search is stored and can.
         """
+        from aga.tasks.dispatch import note_trouble
         from aga.tasks.recovery import retry_failed
         from aga.tasks.session import open_session
 
@@ -74,55 +72,56 @@ class LocalRun:
             verb = "starting" if new else {"finished": "showing"}.get(state, "continuing")
             say(f"{verb} search {search_id} (logs in {self._folder()})")
         if state != "finished":
+            session.repository.put_machine(self.settings)
+            note_trouble(session.repository, search_id, None)
             retry_failed(session.repository, session.launchpad, search_id)
-            self._work(session, search_id)
+            try:
+                self._work(session, search_id)
+            except KeyboardInterrupt:
+                sys.stderr.write("the same command goes on where the search stopped\n")
+                raise
         return self._conclude(session, search_id)
 
     def _folder(self) -> Path:
         return self.settings.machine.run_dir / self.settings.search_id()
 
-    def _database(self) -> str | None:
-        """Give the database's address; start the embedded server where none is named."""
+    def _embedded(self) -> bool:
         from aga.store.connect import ENVIRONMENT
-        from aga.store.server import start, status
 
         machine = self.settings.machine
-        if machine.database or machine.launchpad or os.environ.get(ENVIRONMENT):
-            return machine.database
+        return not (machine.database or machine.launchpad or os.environ.get(ENVIRONMENT))
+
+    def _database(self) -> str | None:
+        """Give the database's address; start the embedded server where none is named."""
+        from aga.store.server import start, status
+
+        if not self._embedded():
+            return self.settings.machine.database
         if not status().running and not self.as_json:
             say("starting the embedded database (`aga db stop` ends it)")
         return start().uri
 
     def _work(self, session: Session, search_id: str) -> None:
+        from aga.cli.watching import Watch
         from aga.store.handle import SearchHandle
         from aga.tasks.local import WorkerPool
 
         command = ["--search", search_id, "--launch-dir", str(self._folder() / "launches")]
+        command += ["--patience", str(self.settings.machine.patience)]
         if self.settings.machine.launchpad and not self.settings.machine.database:
             command += ["--launchpad", str(self.settings.machine.launchpad)]
         elif address := self.settings.machine.database:
             command += ["--database", address]
         handle = SearchHandle(session.repository, search_id)
         with WorkerPool(command=command, count=self.workers, log_dir=self._folder()) as pool:
-            self._watch(session, handle, pool)
-
-    def _watch(self, session: Session, handle: SearchHandle, pool: WorkerPool) -> None:
-        """Show the progress and tend the workers until the search has ended."""
-        from aga.report.progress import open_progress
-        from aga.tasks.recovery import recover
-
-        recovered = time.monotonic()
-        with open_progress(quiet=self.as_json) as progress:
-            while True:
-                status = handle.status()
-                progress.update(status)
-                if status["state"] != "running":
-                    return
-                replaced = pool.tend()
-                if replaced or time.monotonic() - recovered > RECOVER_EVERY:
-                    recover(session.repository, session.launchpad, handle.id)
-                    recovered = time.monotonic()
-                time.sleep(0.5)
+            Watch(
+                session=session,
+                handle=handle,
+                pool=pool,
+                patience=self.settings.machine.patience,
+                embedded=self._embedded(),
+                quiet=self.as_json,
+            ).until_the_end()
 
     def _conclude(self, session: Session, search_id: str) -> dict[str, Any]:
         from aga.errors import SearchFailedError
@@ -133,7 +132,8 @@ class LocalRun:
         if status["state"] == "failed":
             raise SearchFailedError(
                 f"search {search_id} failed: {status['reason']}",
-                remedy=f"read the logs in {self._folder()}; after mending the cause, the same "
+                remedy=status["remedy"]
+                or f"read the logs in {self._folder()}; after mending the cause, the same "
                 "command goes on where it stopped",
                 search=search_id,
             )
@@ -157,6 +157,7 @@ def serve(  # noqa: PLR0913 - each is an option of `aga worker`
     database: str | None,
     launchpad: Path | None,
     max_idle: float | None,
+    patience: float,
     launch_dir: Path,
     follow_parent: bool,
 ) -> int:
@@ -177,6 +178,7 @@ def serve(  # noqa: PLR0913 - each is an option of `aga worker`
         search_id=session.repository.resolve_search(search) if search else None,
         launch_dir=launch_dir / f"{os.uname().nodename}-{os.getpid()}",
         max_idle=max_idle,
+        patience=patience,
         follow_parent=follow_parent,
     )
     return work(session.repository, session.launchpad, options)
@@ -200,6 +202,7 @@ def repair(session: Session, *, search: str | None, retry: bool) -> dict[str, An
                 "search": name,
                 "released": list(found.released),
                 "handed_out_again": list(found.handed_out),
+                "archived": list(found.archived),
                 "planned": found.planned,
             }
             for name, found in done.items()

@@ -93,6 +93,10 @@ def worker(  # noqa: PLR0913 - each is an option of the command
         float | None,
         typer.Option("--max-idle", help="End after this many seconds without work.", min=0),
     ] = None,
+    patience: Annotated[
+        float,
+        typer.Option("--patience", help="Seconds to wait for space on a full disk.", min=0),
+    ] = 600.0,
     launch_dir: Annotated[
         Path, typer.Option("--launch-dir", help="Folder of FireWorks' launch files.")
     ] = Path("aga-runs/launches"),
@@ -116,6 +120,7 @@ def worker(  # noqa: PLR0913 - each is an option of the command
         database=database,
         launchpad=launchpad,
         max_idle=max_idle,
+        patience=patience,
         launch_dir=launch_dir,
         follow_parent=follow_parent,
     )

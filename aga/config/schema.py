@@ -245,6 +245,9 @@ class MachineSettings(_Model):
     lease: Positive = Field(
         120.0, description="seconds without a sign of life after which a step is given away"
     )
+    patience: float = Field(
+        600.0, ge=0, description="seconds to wait for a full disk or a database that is away"
+    )
 
 
 class Settings(_Model):

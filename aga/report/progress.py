@@ -81,7 +81,7 @@ def plain_line(status: Status) -> str:
     ]
     if running:
         parts.append(f"queue {_queue(status)}")
-    elif status["reason"]:
+    if status["reason"]:
         parts.append(str(status["reason"]))
     parts.append(f"elapsed {duration(status['elapsed'])}")
     left = eta(status)
@@ -101,6 +101,10 @@ def render(status: Status) -> RenderableType:
     detail = status["phase"] if running else status["reason"]
     state.append(f"  {detail}" if detail else "", style="not bold default")
     grid.add_row("state", state)
+    if running and status["reason"]:
+        grid.add_row("", Text(str(status["reason"]), style="bold yellow"))
+    if status.get("remedy"):
+        grid.add_row("what to do", str(status["remedy"]))
     grid.add_row("iteration", f"{status['iteration']} of at most {budget['iterations']}")
     grid.add_row("generation", str(status["generation"]))
     grid.add_row("best energy", _best(status))
@@ -189,8 +193,8 @@ class Progress:
 
 
 def _what_counts(status: Status) -> tuple[object, ...]:
-    keys = ("state", "phase", "iteration", "generation", "reference_calls", "best_energy_per_atom")
-    return tuple(status[key] for key in keys)
+    where = ("state", "reason", "phase", "iteration", "generation")
+    return tuple(status[key] for key in (*where, "reference_calls", "best_energy_per_atom"))
 
 
 def _best(status: Status) -> str:

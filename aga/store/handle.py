@@ -237,6 +237,7 @@ class SearchHandle:
             "schema": SCHEMA,
             "search": self.id,
             **{key: search[key] for key in (*copied, *counts)},
+            "remedy": search.get("remedy"),
             "budget": search["settings"]["search"]["budget"],
             "structures": sum(n for stage, n in stages.items() if stage != "result"),
             "structures_by_stage": stages,

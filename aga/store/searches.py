@@ -33,6 +33,14 @@ class Searches(Store):
         """
         return self.insert_new("searches", [_document(settings)]) == 1
 
+    def put_machine(self, settings: Settings) -> bool:
+        """Let a search go on with new settings of the machine; False if there is no such search.
+
+        They decide nothing about the results, and a mistake in them can be mended midway.
+        """
+        machine = _tree(settings)["machine"]
+        return self.update_search(settings.search_id(), {"settings.machine": machine})
+
     def get_search(self, search_id: str) -> Document:
         """Give a search.
 
@@ -128,7 +136,7 @@ class Searches(Store):
         failed = [str(doc["_id"]) for doc in self.find("steps", query)]
         change = {"state": "planned", "attempts": 0, "fw_id": None, "ended_at": None}
         self.write(lambda: steps.update_many(query, {"$set": change}))
-        fields = {"state": "running", "reason": None, "finished": None}
+        fields = {"state": "running", "reason": None, "remedy": None, "finished": None}
         self.update_search(search_id, fields, expect={"state": {"$in": ["failed", "stopped"]}})
         return failed
 
@@ -170,19 +178,17 @@ class Searches(Store):
 
 def _document(settings: Settings) -> Document:
     now = utcnow()
-    tree = settings.model_dump(mode="json")
-    if tree["machine"]["database"]:
-        tree["machine"]["database"] = redact(tree["machine"]["database"])
     counts = sorted(settings.search.atom_counts().items())
     return {
         "_id": settings.search_id(),
         "schema": SCHEMA,
         "formula": "".join(f"{el}{n if n > 1 else ''}" for el, n in counts),
-        "settings": plain(tree),
+        "settings": _tree(settings),
         "digest": settings.digest(),
         "code_version": aga.__version__,
         "state": "running",
         "reason": None,
+        "remedy": None,
         "verdict": None,
         "iteration": 0,
         "generation": 0,
@@ -193,3 +199,10 @@ def _document(settings: Settings) -> Document:
         "updated": now,
         "finished": None,
     }
+
+
+def _tree(settings: Settings) -> Document:
+    tree = settings.model_dump(mode="json")
+    if tree["machine"]["database"]:
+        tree["machine"]["database"] = redact(tree["machine"]["database"])
+    return dict(plain(tree))

@@ -16,7 +16,7 @@ from pymongo import ASCENDING
 
 from aga.errors import NotFoundError, StaleAttemptError
 from aga.store.base import Store
-from aga.store.documents import Attempt, Document, Step, StepKind, Worker, plain, utcnow
+from aga.store.documents import Attempt, Document, Step, Worker, plain, utcnow
 
 __all__ = ["Steps"]
 
@@ -151,12 +151,20 @@ class Steps(Store):
         """
         self._end(attempt, {"state": "planned", "attempts": attempt.step.attempts - 1})
 
-    def replan(self, search_id: str, kinds: Sequence[StepKind]) -> int:
-        """Plan the failed steps of some kinds again, with all their attempts; give how many."""
-        query = {"search_id": search_id, "state": "failed", "kind": {"$in": list(kinds)}}
-        change = {"$set": {"state": "planned", "attempts": 0, "ended_at": None}}
+    def plan_again(self, step: Step) -> bool:
+        """Plan an ended step anew as if it had never been begun; False if it has changed."""
+        change = {
+            **dict.fromkeys(("token", "fw_id", "result", "error", "ended_at")),
+            "state": "planned",
+            "attempts": 0,
+        }
+        return self._update({"_id": step.id, "state": step.state, "token": step.token}, change)
+
+    def withdraw(self, step: Step) -> bool:
+        """Remove a failed step, to be planned later; False if it has changed."""
+        query = {"_id": step.id, "state": "failed", "token": step.token}
         target = self.collection("steps")
-        return self.write(lambda: target.update_many(query, change)).modified_count
+        return self.write(lambda: target.delete_one(query)).deleted_count == 1
 
     def overdue(self, search_id: str | None = None) -> list[Step]:
         """Give the running steps whose lease ran out or whose local process is gone."""

@@ -168,6 +168,19 @@ class Structures(Store):
         change = {"stage": "failed", "failure": {"reason": reason, "message": message}}
         return self.write(lambda: target.update_one(query, {"$set": change})).matched_count == 1
 
+    def forgive(self, search_id: str, names: Sequence[str]) -> None:
+        """Take back that structures failed: they stand where the reference method found them."""
+        target = self.collection("structures")
+        query = {
+            "_id": {"$in": [f"{search_id}/{name}" for name in names]},
+            "stage": "failed",
+        }
+        for stage, pick in (("picked", {"$ne": None}), ("proposed", None)):
+            change = {"$set": {"stage": stage, "failure": None}}
+            self.write(
+                lambda pick=pick, change=change: target.update_many({**query, "pick": pick}, change)  # type: ignore[misc] # defaults bind the loop variables
+            )
+
     def put_results(self, search_id: str, results: Sequence[ResultDoc]) -> None:
         """Store the final structures; they replace those of an earlier call."""
         documents = [result_document(search_id, result) for result in results]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from aga.config import Settings
 from aga.config.load import settings_from_dict
+from aga.errors import AgaError
 from aga.store.documents import Step
 from aga.store.repository import Repository
 from aga.tasks.launchpad import SearchLaunchPad
 from aga.tasks.schedule import plan_next
 from aga.tasks.workflows import step_workflow
 
-__all__ = ["add_fireworks", "advance", "search_settings"]
+__all__ = ["add_fireworks", "advance", "give_up", "note_trouble", "search_settings"]
 
 
 def search_settings(search: dict[str, Any]) -> Settings:
@@ -36,7 +38,7 @@ def advance(repository: Repository, launchpad: SearchLaunchPad, search_id: str) 
     ]
     plan = plan_next(search_id, steps, search_settings(search))
     if plan.failure is not None:
-        _end(repository, search_id, state="failed", reason=plan.failure)
+        _fail(repository, search_id, plan.failure, plan.remedy)
         return 0
     repository.update_search(
         search_id,
@@ -55,7 +57,33 @@ def add_fireworks(repository: Repository, launchpad: SearchLaunchPad, steps: lis
         repository.set_firework(step.id, next(iter(ids.values())))
 
 
-def _end(repository: Repository, search_id: str, *, state: str, reason: str) -> None:
-    fields = {"state": state, "reason": reason, "finished": datetime.now(UTC)}
+def give_up(repository: Repository, step: Step, error: Mapping[str, Any]) -> None:
+    """Note what a step failed for good means for its candidate, if it costs one."""
+    if step.kind == "label":
+        repository.mark_failed(step.search_id, step.key, str(error["kind"]), str(error["message"]))
+
+
+def note_trouble(repository: Repository, search_id: str, error: AgaError | None) -> None:
+    """Tell in a running search what holds its workers up; None when that is over.
+
+    The search stays running: it goes on as soon as any worker can.
+    """
+    fields: dict[str, Any] = {"reason": None, "remedy": None}
+    if error is not None:
+        fields = {"reason": f"held up: {error.message}", "remedy": error.remedy}
+    search = repository.get_search(search_id)
+    if search["reason"] == fields["reason"]:
+        return
     if repository.update_search(search_id, fields, expect={"state": "running"}):
-        repository.log(search_id, state, reason)
+        if error is None:
+            repository.log(search_id, "resumed", "what held the search up is over")
+        else:
+            facts = {"error": type(error).__name__, "remedy": error.remedy}
+            repository.log(search_id, "held_up", error.message, **facts)
+
+
+def _fail(repository: Repository, search_id: str, reason: str, remedy: str | None) -> None:
+    now = datetime.now(UTC)
+    fields = {"state": "failed", "reason": reason, "remedy": remedy, "finished": now}
+    if repository.update_search(search_id, fields, expect={"state": "running"}):
+        repository.log(search_id, "failed", reason, remedy=remedy)

@@ -11,7 +11,7 @@ from fireworks.core.launchpad import LaunchPad
 from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
-from aga.errors import DatabaseUnavailableError
+from aga.errors import AgaError, DatabaseUnavailableError
 
 __all__ = ["LIVE_STATES", "SearchLaunchPad", "reachable"]
 
@@ -43,7 +43,12 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
     Stock FireWorks draws its ids from the *old* document of ``find_one_and_update``. Servers
     on which that one operation is not atomic hand out the same id twice; the *new* document is
     atomic everywhere, so ids are drawn from it and the increment is subtracted again.
+
+    ``trouble`` is what kept the last step launched here from being performed although nothing
+    is wrong with it (FireWorks swallows whatever a Firetask raises); None where it went well.
     """
+
+    trouble: AgaError | None = None
 
     @classmethod
     def of(cls, launchpad: LaunchPad) -> Self:
@@ -107,6 +112,19 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
         }
         held = self.workflows.find({"nodes": {"$in": sorted(alive)}}, {"nodes": 1})
         return alive & {node for w in held for node in w["nodes"]}
+
+    def running(self, search_id: str, *, grace: float) -> dict[int, str]:
+        """Give the step of each firework of a search that is in hand longer than ``grace`` s."""
+        before = datetime.now(UTC) - timedelta(seconds=grace)
+        found = self.fireworks.find(
+            {"spec.search_id": search_id, "state": {"$in": ["RESERVED", "RUNNING"]}},
+            {"fw_id": 1, "spec.step_id": 1, "updated_on": 1},
+        )
+        return {
+            d["fw_id"]: d["spec"]["step_id"]
+            for d in found
+            if "step_id" in d["spec"] and _utc(d["updated_on"]) <= before
+        }
 
     def abandon(self, fw_id: int) -> None:
         """Archive a firework whose worker died, and free its workflow's lock.

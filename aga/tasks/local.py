@@ -13,12 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from aga.errors import SearchFailedError
+from aga.errors import AgaError, DiskFullError, SearchFailedError, SiteError
 
 __all__ = ["WorkerPool", "worker_environment"]
 
 MAX_RESTARTS = 10
-"""Workers replaced before the machine counts as unfit."""
+"""Times that each worker is replaced, without a step ending, before the machine is unfit."""
+
+UNFIT = {SiteError.exit_code: SiteError, DiskFullError.exit_code: DiskFullError}
+"""Exit codes of a worker that would do no better if it was started again."""
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +82,13 @@ class WorkerPool:
             start_new_session=True,
         )
 
+    def unfit(self) -> type[AgaError] | None:
+        """Give what a worker ended with because this machine keeps it from working."""
+        codes = [process.poll() for process in self.processes]
+        return next((UNFIT[code] for code in codes if code in UNFIT), None)
+
     def tend(self) -> int:
-        """Replace workers that died; give how many were replaced.
+        """Replace workers that ended although the search runs; give how many were replaced.
 
         Raises
         ------
@@ -89,9 +97,9 @@ class WorkerPool:
         """
         replaced = 0
         for index, process in enumerate(self.processes):
-            if process.poll() in {None, 0}:
+            if process.poll() is None:
                 continue
-            if self.restarts >= MAX_RESTARTS:
+            if self.restarts >= MAX_RESTARTS * self.count:
                 raise SearchFailedError(
                     f"{self.restarts} workers died, the last with status {process.returncode}",
                     remedy=f"read {self.log_dir}/worker-{index}.log; the search is stored and "

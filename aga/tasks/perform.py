@@ -17,16 +17,19 @@ from aga.config import Settings
 from aga.config.load import settings_from_dict
 from aga.errors import (
     AgaError,
+    DatabaseUnavailableError,
     DiskFullError,
+    SearchFailedError,
+    SiteError,
     StaleAttemptError,
     UnavailableError,
 )
 from aga.store.documents import Attempt, Worker
 from aga.store.repository import Repository
 from aga.tasks.context import StepContext
-from aga.tasks.dispatch import add_fireworks, advance, search_settings
+from aga.tasks.dispatch import add_fireworks, advance, give_up, note_trouble, search_settings
 from aga.tasks.launchpad import SearchLaunchPad
-from aga.tasks.steps import STEPS, give_up
+from aga.tasks.steps import STEPS
 
 __all__ = ["MAX_ATTEMPTS", "RetryStepError", "perform", "start"]
 
@@ -95,11 +98,20 @@ def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:
     dict
         ``{"step_id", "state"}``; ``state`` is ``done``, ``failed``, or ``skipped`` where the
         step is done already or in somebody else's hands.
+
+    Raises
+    ------
+    RetryStepError
+        The attempt failed; the step is handed out again.
+    aga.errors.SiteError, aga.errors.UnavailableError
+        Not the step's fault: the machine lacks something, the disk is full, the database is
+        away. The step is given back untouched and the launchpad's ``trouble`` tells the worker.
     """
     ours = SearchLaunchPad.of(launchpad)
     repository = Repository.from_database(ours.db)
     step = repository.get_step(step_id)
-    settings = search_settings(repository.get_search(step.search_id))
+    search = repository.get_search(step.search_id)
+    settings = search_settings(search)
     lease = settings.machine.lease
     attempt = repository.claim(step_id, worker=Worker.current(), lease=lease)
     if attempt is None:
@@ -115,6 +127,12 @@ def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:
     except RetryStepError:
         add_fireworks(repository, ours, [step])
         raise
+    except (SiteError, UnavailableError) as error:
+        ours.trouble = error
+        raise
+    ours.trouble = None
+    if search["reason"]:  # whatever held the workers up, it is over
+        note_trouble(repository, step.search_id, None)
     log.info("%s: %s after %.1f s", step_id, state, time.monotonic() - began)
     if step.category == "oracle":
         repository.count_reference(step.search_id)
@@ -135,27 +153,45 @@ def _attempt(context: StepContext) -> str:
         repository.complete(attempt, result)
     except StaleAttemptError:
         raise
-    except (UnavailableError, KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit):
         repository.release(attempt)
         raise
+    except (SiteError, UnavailableError) as error:
+        _give_back(context, error)
+        raise
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             return _failed(context, error)
-        repository.release(attempt)
-        raise DiskFullError(
-            f"no space left on the disk while performing {context.step.id}",
-            remedy=f"free some space (run directories: {context.settings.machine.run_dir}), then "
-            "run the same `aga run` or `aga recover` again; nothing stored is lost",
-        ) from error
+        full = _disk_full(context, error)
+        _give_back(context, full)
+        raise full from error
     except Exception as error:  # noqa: BLE001 - whatever a step raises, the search must know
         return _failed(context, error)
     return "done"
 
 
+def _give_back(context: StepContext, error: AgaError) -> None:
+    """Plan the step again as if it had never been begun: it is not to blame."""
+    context.repository.release(context.attempt)
+    if not isinstance(error, DatabaseUnavailableError):
+        note_trouble(context.repository, context.step.search_id, error)
+
+
+def _disk_full(context: StepContext, error: OSError) -> DiskFullError:
+    place = error.filename or context.settings.machine.run_dir
+    return DiskFullError(
+        f"no space left on the disk at {place}",
+        remedy="free some space; the search goes on by itself, or with the same command where "
+        "its workers have given up waiting; nothing stored is lost",
+        path=str(place),
+    )
+
+
 def _failed(context: StepContext, error: Exception) -> str:
     """Record a failure; the step is planned again until its attempts are used up."""
     facts = error.to_dict() if isinstance(error, AgaError) else _unexpected(error)
-    retry = context.attempt.number < MAX_ATTEMPTS
+    # What makes the whole search fail follows from the store: trying again changes nothing.
+    retry = context.attempt.number < MAX_ATTEMPTS and not isinstance(error, SearchFailedError)
     log.error("%s: %s", context.step.id, facts["message"])
     context.repository.log(
         context.step.search_id,
@@ -166,7 +202,7 @@ def _failed(context: StepContext, error: Exception) -> str:
         remedy=facts.get("remedy"),
     )
     if not retry:
-        give_up(context, facts)
+        give_up(context.repository, context.step, facts)
     context.repository.fail(context.attempt, facts, retry=retry)
     if retry:
         raise RetryStepError(facts["message"], remedy=facts.get("remedy")) from error

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from aga.errors import StaleAttemptError
-from aga.store.documents import KINDS, Attempt, Step
+from aga.store.documents import Attempt, Step
 from aga.store.repository import Repository
-from aga.tasks.dispatch import add_fireworks, advance
+from aga.tasks.dispatch import add_fireworks, advance, give_up
 from aga.tasks.launchpad import SearchLaunchPad
 from aga.tasks.schedule import MAY_FAIL
 
 __all__ = ["Recovered", "recover", "retry_failed"]
 
+log = logging.getLogger(__name__)
 
 MAX_DEATHS = 10
-"""Workers that a step may outlive before it counts as failed."""
+"""Workers that a step may outlive before it counts as failed, and the search with it."""
+
+MAX_DEATHS_OF_CANDIDATE = 5
+"""The same of a step whose failure costs one candidate alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """What was repaired: steps taken from dead workers, fireworks added, steps planned anew."""
+    """What was repaired.
+
+    ``released`` are the steps taken from dead workers, ``handed_out`` those that got a new
+    firework, ``archived`` the fireworks that still ran for a step that has ended; ``planned``
+    counts the new steps.
+    """
 
     released: tuple[str, ...] = ()
     handed_out: tuple[str, ...] = ()
+    archived: tuple[int, ...] = ()
     planned: int = 0
 
     def __bool__(self) -> bool:
         """Say whether anything needed repair."""
-        return bool(self.released or self.handed_out or self.planned)
+        return bool(self.released or self.handed_out or self.archived or self.planned)
 
 
 def recover(
@@ -65,16 +76,18 @@ def recover(
         if step.fw_id is not None:
             launchpad.abandon(step.fw_id)
     add_fireworks(repository, launchpad, lost)
-    planned = advance(repository, launchpad, search_id)
     found = Recovered(
-        released=tuple(released), handed_out=tuple(s.id for s in lost), planned=planned
+        released=tuple(released),
+        handed_out=tuple(s.id for s in lost),
+        archived=_archive_ended(repository, launchpad, search_id, grace=grace),
+        planned=advance(repository, launchpad, search_id),
     )
     if found:
         repository.log(
             search_id,
             "recovered",
             f"{len(released)} steps taken from dead workers, {len(lost)} handed out again, "
-            f"{planned} planned",
+            f"{found.planned} planned, {len(found.archived)} old fireworks archived",
         )
     return found
 
@@ -84,20 +97,39 @@ def _take_away(repository: Repository, step: Step) -> bool:
 
     The attempt counts: a step that kills its worker every time must not go on for ever.
     """
-    worker = step.worker
+    worker, limit = step.worker, MAX_DEATHS
+    if step.kind in MAY_FAIL:
+        limit = MAX_DEATHS_OF_CANDIDATE
     place = f"{worker.host}, process {worker.pid}" if worker else "unknown"
     error = {
         "error": "WorkerDied",
-        "kind": "retry",
+        "kind": "worker_died",
         "message": f"the worker ({place}) died during attempt {step.attempts}",
         "remedy": "look for a lack of memory or a time limit where it ran",
     }
+    log.warning("%s: %s", step.id, error["message"])
     attempt = Attempt(step=step, token=step.token or "")
     try:
-        repository.fail(attempt, error, retry=step.attempts < MAX_DEATHS)
+        repository.fail(attempt, error, retry=step.attempts < limit)
     except StaleAttemptError:
         return False
+    if step.attempts >= limit:
+        give_up(repository, step, error)
     return True
+
+
+def _archive_ended(
+    repository: Repository, launchpad: SearchLaunchPad, search_id: str, *, grace: float
+) -> tuple[int, ...]:
+    """Archive the fireworks left running by workers that died between our commit and theirs."""
+    running = launchpad.running(search_id, grace=grace)
+    if not running:
+        return ()
+    ended = {s.id for s in repository.list_steps(search_id, state=["done", "failed"])}
+    left = tuple(sorted(fw_id for fw_id, step_id in running.items() if step_id in ended))
+    for fw_id in left:
+        launchpad.abandon(fw_id)
+    return left
 
 
 def _without_firework(
@@ -117,9 +149,25 @@ def _without_firework(
 def retry_failed(repository: Repository, launchpad: SearchLaunchPad, search_id: str) -> Recovered:
     """Give a failed search another chance: its failed steps are planned again.
 
-    Steps whose failure cost one candidate alone stay as they are.
+    Steps whose failure cost one candidate alone stay as they are, unless it was for their
+    labels that the search failed: then these are computed again.
     """
-    fields = {"state": "running", "reason": None, "finished": None}
-    if repository.update_search(search_id, fields, expect={"state": "failed"}):
-        repository.replan(search_id, [kind for kind in KINDS if kind not in MAY_FAIL])
+    if repository.get_search(search_id)["state"] == "failed":
+        for step in repository.list_steps(search_id, kind="collect", state="failed"):
+            if (step.error or {}).get("facts", {}).get("retry") == "label":
+                _label_again(repository, step)
+        repository.reopen(search_id)
+        repository.log(search_id, "reopened", "the failed search goes on")
     return recover(repository, launchpad, search_id, grace=0.0)
+
+
+def _label_again(repository: Repository, collect: Step) -> None:
+    """Plan the labels again that a failed collect step missed; what failed is forgotten."""
+    labels = repository.list_steps(
+        collect.search_id, kind="label", iteration=collect.iteration, state=["done", "failed"]
+    )
+    missing = [step for step in labels if not (step.result or {}).get("frame")]
+    repository.forgive(collect.search_id, [step.key for step in missing])
+    for step in missing:
+        repository.plan_again(step)
+    repository.withdraw(collect)  # last: a crash before it leaves the search failed as it was

@@ -29,7 +29,8 @@ MAY_FAIL: Final = frozenset({"label", "refine"})
 class Plan:
     """What to do next; performed in one place (:mod:`aga.tasks.dispatch`).
 
-    ``phase`` names what the search is doing; ``failure`` is set when it can't go on.
+    ``phase`` names what the search is doing; ``failure`` is set when it can't go on, with
+    what to do about it as ``remedy``.
     """
 
     phase: str
@@ -37,6 +38,7 @@ class Plan:
     generation: int
     steps: tuple[Step, ...] = ()
     failure: str | None = None
+    remedy: str | None = None
     finished: bool = False
 
 
@@ -120,18 +122,23 @@ class _Planner:
     def next(self) -> Plan:
         for step in self.steps:
             if step.state == "failed" and step.kind not in MAY_FAIL:
-                message = (step.error or {}).get("message", "no message")
-                return Plan(
-                    phase=step.kind,
-                    iteration=self.iteration,
-                    generation=self.generation,
-                    failure=f"{step.kind} failed {step.attempts} times: {message}",
-                )
+                return self.failed(step)
         latest = next(kind for kind in reversed(KINDS) if self.of(kind))
         if any(step.state not in {"done", "failed"} for step in self.of(latest)):
             return self.wait(latest)
         follow: Plan = getattr(self, f"after_{latest}")()
         return follow
+
+    def failed(self, step: Step) -> Plan:
+        error = step.error or {}
+        often = f" {step.attempts} times" if step.attempts > 1 else ""
+        return Plan(
+            phase=step.kind,
+            iteration=self.iteration,
+            generation=self.generation,
+            failure=f"{step.kind} failed{often}: {error.get('message', 'no message')}",
+            remedy=error.get("remedy"),
+        )
 
     def after_seed(self) -> Plan:
         return self._label(self.result("seed"))

@@ -1,7 +1,10 @@
-"""A small finished search in the database, for tests that ask for it."""
+"""A small finished search in the database, and a small one to work on, with a faulty engine."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -152,3 +155,193 @@ class StoredSearch:
 def filled_search(repository: Repository) -> str:
     """Store a small finished search for Si8 through the repository; gives its identifier."""
     return StoredSearch(repository).fill()
+
+
+FAULTY_ENGINE = '''\
+"""The Tersoff potential with the faults that faults.json beside it names, by candidate."""
+
+import errno
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+from matscipy.calculators.manybody import Manybody
+from matscipy.calculators.manybody.explicit_forms import TersoffBrenner
+from matscipy.calculators.manybody.explicit_forms.tersoff_brenner import (
+    Tersoff_PRB_39_5566_Si_C,
+)
+
+from aga.errors import MissingExecutableError, OracleError
+from aga.oracle.tersoff import Tersoff
+
+FILE = Path(__file__).with_name("faults.json")
+
+
+def fault_of(kind, name):
+    faults = json.loads(FILE.read_text())
+    return faults.get(f"{kind} {name}") or faults.get(kind)
+
+
+class Broken(Manybody):
+    """Computes, then tells something else."""
+
+    fault = None
+
+    def calculate(self, atoms, properties, system_changes):
+        super().calculate(atoms, properties, system_changes)
+        found = self.results
+        if self.fault == "nan":
+            found["energy"] = found["free_energy"] = np.nan
+        elif self.fault == "hot":
+            found["forces"] = np.array(found["forces"])
+            found["forces"][0] += 1e6
+            found["forces"][1] -= 1e6
+        elif self.fault == "mute":
+            del found["forces"]
+        elif self.fault == "pushed":
+            found["forces"] = np.array(found["forces"]) + 1.0
+        elif self.fault == "crash":
+            raise ZeroDivisionError("a calculator that dies")
+        elif self.fault == "blow up":
+            found["stress"] = np.array([-5.0, -5.0, -5.0, 0.0, 0.0, 0.0])
+
+
+class Faulty(Tersoff):
+    name = "faulty"
+
+    def calculator(self):
+        calculator = Broken(**TersoffBrenner(Tersoff_PRB_39_5566_Si_C))
+        calculator.fault = self.fault
+        return calculator
+
+    def label(self, candidate, run_dir):
+        self.misbehave(fault_of("label", candidate.name), run_dir)
+        return super().label(candidate, run_dir)
+
+    def relax(self, candidate, run_dir, *, pressure):
+        self.misbehave(fault_of("refine", candidate.name), run_dir)
+        return super().relax(candidate, run_dir, pressure=pressure)
+
+    def misbehave(self, fault, run_dir):
+        self.fault = fault
+        if fault == "raise":
+            raise RuntimeError("an engine that dies")
+        if fault in ("timeout", "not_converged"):
+            raise OracleError(f"told to: {fault}", reason=fault)
+        if fault == "full":
+            raise OSError(errno.ENOSPC, "No space left on device", str(run_dir / "scratch"))
+        if fault == "missing":
+            raise MissingExecutableError("pw.x is not here", remedy="install it")
+        if fault == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fault == "slow":
+            time.sleep(1.0)
+'''
+
+
+class SmallSearch:
+    """A search of Si4 in a database of its own, worked off in this process or by workers.
+
+    ``faults`` maps ``label``, ``refine``, ``label i000-001`` … to what the engine does then.
+    """
+
+    TREE: ClassVar[dict[str, Any]] = {
+        "search": {
+            "composition": "Si4",
+            "seed": 3,
+            "offspring": 6,
+            "population_size": 5,
+            "generations_per_iteration": 1,
+            "final_relaxations": 2,
+            "relax_steps": 30,
+            "acquisition": {"picks_per_iteration": 3},
+            "budget": {"iterations": 1, "reference_calls": 20},
+        },
+        "potential": {"hidden": [4]},
+        "training": {"passes": 5},
+        "oracle": {"engine": "faulty_engine:Faulty", "max_force": 1e5},
+    }
+
+    def __init__(
+        self, engine: Path, folder: Path, uri: str, *, initial: int = 6, **machine: Any
+    ) -> None:
+        from aga.tasks.session import open_session
+
+        self.engine, self.folder, self.uri = engine, folder, uri
+        tree = self.TREE | {"machine": {"run_dir": str(folder / "runs"), **machine}}
+        tree["search"] = {**tree["search"], "initial_structures": initial}
+        self.settings = Settings.model_validate(tree)
+        self.file = folder / "si4.yaml"
+        self.file.write_text(json.dumps(tree))  # JSON is YAML
+        self.id = self.settings.search_id()
+        session = open_session(uri)
+        self.repository, self.launchpad = session.repository, session.launchpad
+        self.faults()
+
+    def faults(self, faults: dict[str, str] | None = None) -> None:
+        (self.engine / "faults.json").write_text(json.dumps(faults or {}))
+
+    def add(self) -> None:
+        from aga.tasks.dispatch import advance
+
+        self.repository.create_search(self.settings)
+        advance(self.repository, self.launchpad, self.id)
+
+    @property
+    def state(self) -> str:
+        return str(self.repository.get_search(self.id)["state"])
+
+    def planned(self, kind: str | None = None) -> list[Step]:
+        only = {"kind": kind} if kind else {}
+        return self.repository.list_steps(self.id, state="planned", **only)
+
+    def drain(self, until: str | None = None) -> None:
+        """Perform steps in this process; stop before the first step of the kind ``until``."""
+        from aga.tasks.perform import RetryStepError, perform
+
+        while self.state == "running" and (steps := self.planned()):
+            for step in steps:
+                if step.kind == until:
+                    return
+                try:
+                    perform(step.id, self.launchpad)
+                except RetryStepError:
+                    continue
+
+    def environment(self) -> dict[str, str]:
+        from aga.tasks.local import worker_environment
+
+        paths = {"PYTHONPATH": str(self.engine), "AGA_DATABASE": self.uri}
+        return {**worker_environment(), **paths}
+
+
+@pytest.fixture(scope="session")
+def faulty_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the module ``faulty_engine`` and of the file that says what it does."""
+    folder = tmp_path_factory.mktemp("engine")
+    (folder / "faulty_engine.py").write_text(FAULTY_ENGINE)
+    return folder
+
+
+@pytest.fixture
+def new_search(
+    faulty_engine: Path,
+    tmp_path: Path,
+    embedded_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., SmallSearch]:
+    """Make a small search of ``initial`` structures; other keywords are machine settings."""
+    monkeypatch.syspath_prepend(str(faulty_engine))
+    monkeypatch.chdir(tmp_path)
+    return lambda **machine: SmallSearch(faulty_engine, tmp_path, embedded_database, **machine)
+
+
+@pytest.fixture
+def small_search(new_search: Callable[..., SmallSearch]) -> SmallSearch:
+    """Give a small search, added to an empty database."""
+    search = new_search()
+    search.add()
+    return search

@@ -10,9 +10,9 @@ from aga.tasks.context import StepContext
 from aga.tasks.steps.assess import assess_iteration, finish
 from aga.tasks.steps.evolve import acquire_picks, breed_generation, seed
 from aga.tasks.steps.learn import collect, train_member
-from aga.tasks.steps.reference import give_up_structure, label, refine
+from aga.tasks.steps.reference import label, refine
 
-__all__ = ["STEPS", "give_up"]
+__all__ = ["STEPS"]
 
 STEPS: Final[Mapping[StepKind, Callable[[StepContext], dict[str, Any]]]] = {
     "seed": seed,
@@ -26,9 +26,3 @@ STEPS: Final[Mapping[StepKind, Callable[[StepContext], dict[str, Any]]]] = {
     "finish": finish,
 }
 """The function of each kind of step: its context in, a small document of ids out."""
-
-
-def give_up(context: StepContext, error: Mapping[str, Any]) -> None:
-    """Note what the last failed attempt at a step means for its structure, if it has one."""
-    if context.step.kind in {"label", "refine"}:
-        give_up_structure(context, error)

@@ -98,6 +98,7 @@ def finish(context: StepContext) -> dict[str, Any]:
         "state": "finished",
         "verdict": verdict["verdict"],
         "reason": verdict["reason"],
+        "remedy": None,
         "finished": datetime.now(UTC),
     }
     repository.update_search(search_id, fields, expect={"state": "running"})

@@ -18,6 +18,14 @@ __all__ = ["MIN_FRAMES", "collect", "commit_members", "load_committee", "train_m
 MIN_FRAMES = 4
 """Labelled structures without which no committee can be trained."""
 
+MANY = 3
+"""Reference jobs whose common failure is no accident."""
+
+MACHINE_REASONS = frozenset(
+    {"crashed", "timeout", "incomplete", "garbage", "unexpected", "worker_died"}
+)
+"""Failures that say more about the machine than about a structure."""
+
 
 def collect(context: StepContext) -> dict[str, Any]:
     """Join the labels of this iteration to the dataset.
@@ -25,25 +33,24 @@ def collect(context: StepContext) -> dict[str, Any]:
     Raises
     ------
     aga.errors.SearchFailedError
-        There is too little to learn from; the message counts why labels are missing.
+        There is too little to learn from, or every reference job failed as they do where the
+        machine is at fault; the message counts the reasons.
     """
     repository, search_id, iteration = context.repository, context.search_id, context.step.iteration
     labels = repository.list_steps(search_id, kind="label", iteration=iteration)
     seeds = repository.list_steps(search_id, kind="seed", iteration=iteration)
-    outcomes = [step.result or {} for step in labels]
+    outcomes = [step.result or {"reason": (step.error or {}).get("kind")} for step in labels]
+    failed = [str(o.get("reason")) for o in outcomes if not o.get("frame")]
     names = [o["frame"] for o in outcomes if o.get("frame")]
     names += [name for step in seeds for name in (step.result or {}).get("data", [])]
     committee, parent = repository.latest_committee(search_id), repository.latest_dataset(search_id)
     before = _older(parent, iteration)
     count = len(names) + (0 if before is None else int(before["count"]))
     if count < MIN_FRAMES:
-        reasons = Counter(str(o.get("reason", "error")) for o in outcomes if not o.get("frame"))
-        raise SearchFailedError(
-            f"only {count} labelled structures, {MIN_FRAMES} are needed; reference jobs failed: "
-            + (", ".join(f"{n} × {reason}" for reason, n in reasons.most_common()) or "none"),
-            remedy='`aga structures list --where "stage == failed"` shows each reason; mend the '
-            "settings of the oracle, then start the search anew",
-        )
+        what = f"only {count} labelled structures, {MIN_FRAMES} are needed"
+        raise _no_labels(what, failed)
+    if not names and len(failed) >= MANY and set(failed) <= MACHINE_REASONS:
+        raise _no_labels(f"no reference job of iteration {iteration} gave a label", failed)
     result = {"new": len(names), "failed": len(labels) - len(names)}
     if not names:
         serving = None if committee is None else committee["version"]
@@ -53,6 +60,18 @@ def collect(context: StepContext) -> dict[str, Any]:
     )
     serving = _older(committee, iteration)
     return result | {"dataset": iteration, "committee": serving and serving["version"]}
+
+
+def _no_labels(what: str, failed: list[str]) -> SearchFailedError:
+    reasons = ", ".join(f"{n} × {reason}" for reason, n in Counter(failed).most_common())
+    return SearchFailedError(
+        f"{what}; reference jobs that failed: {reasons or 'none'}",
+        remedy='`aga structures list --where "stage == failed"` shows each reason. If the machine '
+        "is at fault, mend it and give the same command again (or `aga recover --retry`): these "
+        "structures are computed again. If the oracle settings are, correct them: `aga run` then "
+        "starts a new search",
+        retry="label",
+    )
 
 
 def _older(document: dict[str, Any] | None, version: int) -> dict[str, Any] | None:

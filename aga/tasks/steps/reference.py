@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aga.errors import OracleError
+from aga.errors import InputError, OracleError, SiteError
+from aga.oracle.base import disk_full_as_error
 from aga.oracle.registry import build_oracle
 from aga.structure.candidate import Candidate, Lineage
 from aga.structure.protocols import Frame, Label, Oracle
 from aga.tasks.context import StepContext
 from aga.units import ev_per_a3_from_gpa
 
-__all__ = ["give_up_structure", "label", "refine", "refined_name"]
+__all__ = ["label", "refine", "refined_name"]
 
 
 def label(context: StepContext) -> dict[str, Any]:
@@ -30,7 +32,10 @@ def label(context: StepContext) -> dict[str, Any]:
         answer = oracle.label(candidate, _fresh_run_dir(context))
     except OracleError as error:
         return _dropped(context, error)
-    repository.put_frame(search_id, context.step.iteration, _frame(candidate, answer, oracle.name))
+    if not repository.put_frame(
+        search_id, context.step.iteration, _frame(candidate, answer, oracle.name)
+    ):  # an earlier attempt got as far as this: its numbers stand, wherever they are shown
+        answer = _same_as_stored(context, answer)
     pressure = ev_per_a3_from_gpa(context.settings.search.pressure)
     repository.mark_labelled(search_id, name, answer, engine=oracle.name, pressure=pressure)
     return {"frame": name, "evaluations": answer.evaluations, "seconds": answer.seconds}
@@ -62,27 +67,45 @@ def refine(context: StepContext) -> dict[str, Any]:
     }
 
 
+def _same_as_stored(context: StepContext, answer: Label) -> Label:
+    (frame,) = context.repository.frames(context.search_id, [context.step.key])
+    if frame.forces is None:
+        return answer
+    return replace(answer, energy=frame.energy, forces=frame.forces, stress=frame.stress)
+
+
 def refined_name(name: str) -> str:
     """Name the relaxed structure after the one it was relaxed from."""
     return f"{name}.ref"
 
 
-def give_up_structure(context: StepContext, error: Mapping[str, Any]) -> None:
-    """Mark the structure of a step whose attempts are used up."""
-    context.repository.mark_failed(
-        context.search_id, context.step.key, str(error["kind"]), str(error["message"])
-    )
-
-
 def _oracle(context: StepContext) -> Oracle:
+    """Build the reference method.
+
+    It was checked where the search was started: what is wrong with it now is wrong with this
+    machine.
+    """
     settings = context.settings
-    return build_oracle(settings.oracle, settings.machine, settings.search.atom_counts())
+    try:
+        return build_oracle(settings.oracle, settings.machine, settings.search.atom_counts())
+    except InputError as error:
+        raise SiteError(
+            f"the reference method can't be used on {os.uname().nodename}: {error.message}",
+            remedy=error.remedy,
+        ) from error
 
 
 def _fresh_run_dir(context: StepContext) -> Path:
     folder = context.run_dir()
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    try:
+        with disk_full_as_error(folder):
+            folder.mkdir(parents=True)
+    except OSError as error:
+        raise SiteError(
+            f"{folder}: {error.strerror}",
+            remedy="see to it that machine.run_dir can be written on this machine",
+        ) from error
     return folder
 
 
