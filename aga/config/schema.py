@@ -59,6 +59,9 @@ class AcquisitionSettings(_Model):
     kappa: NonNegative = Field(
         1.0, description="weight of the committee's spread in the score energy − κ·spread"
     )
+    novel_share: float = Field(
+        0.3, ge=0, le=1, description="share of the picks for structures unlike any labelled one"
+    )
     energy_window: Positive = Field(
         0.5, description="eV/atom above the best prediction; higher ones are left away"
     )
@@ -77,7 +80,7 @@ class ConvergenceSettings(_Model):
     """When the best structures count as found."""
 
     stable_iterations: int = Field(
-        2, ge=1, description="iterations without change of the best structures"
+        3, ge=1, description="iterations without change of the best structures"
     )
     energy_tolerance: Positive = Field(
         0.002, description="eV/atom; smaller improvements are no change"

@@ -40,6 +40,10 @@ DIVERSITY = 5.0
 """Distance, in fingerprint tolerances, that the picks of a batch keep while others can be had."""
 
 
+NOVEL_PART = 0.25
+"""Part of the candidates, the least alike, from which the novel picks are taken."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pick:
     """A candidate for the reference method.
@@ -91,6 +95,11 @@ def acquire(
       has left the labelled geometry and its end is a question. At most a third of the batch.
     - Picks of one batch differ by :data:`DIVERSITY` fingerprint tolerances, by one where the
       batch would else not be full.
+    - The last ``novel_share`` of the batch goes to the lowest bounds among the
+      :data:`NOVEL_PART` of the candidates that are least like anything labelled or picked. A
+      young potential is most wrong about bonding it has never seen, and the committee, whose
+      members share that ignorance, does not say so; without these picks a search can settle in
+      the first funnel it finds.
 
     Parameters
     ----------
@@ -111,21 +120,45 @@ def acquire(
     size = max(0, min(settings.acquisition.picks_per_iteration, calls_left))
     refused: Counter[str] = Counter()
     suitors = _suitors(relaxed, labelled, settings, refused)
-    batch = _Batch(size, trusted=sum(not s.untrusted for s in suitors))
     tolerance = settings.fingerprint_tolerance
-    for apart in (DIVERSITY * tolerance, tolerance):
-        suitors = [s for s in suitors if not batch.take(s, apart)]
+    novel = round(settings.acquisition.novel_share * size)
+    batch = _Batch(size, trusted=sum(not s.untrusted for s in suitors))
+    batch.open = size - novel
+    suitors = [s for s in suitors if not batch.take(s, DIVERSITY * tolerance)]
+    batch.open = size
+    suitors = _take_novel(batch, suitors, labelled, tolerance)
+    suitors = [s for s in suitors if not batch.take(s, tolerance)]
     refused.update(batch.objection(s, tolerance) or "number" for s in suitors)
     chosen = sorted(batch.chosen, key=lambda s: (s.score, s.one.name))
     picks = tuple(Pick(name=s.one.name, score=s.score, why=s.why) for s in chosen)
     return Acquisition(picks=picks, refused=dict(refused))
 
 
+def _take_novel(
+    batch: _Batch, suitors: list[_Suitor], labelled: Sequence[Known], tolerance: float
+) -> list[_Suitor]:
+    """Fill the batch with the lowest among the least alike; give those that are left."""
+    seen = [k.fingerprint for k in labelled]
+    while suitors and len(batch.chosen) < batch.open:
+        others = [*seen, *(s.one.fingerprint for s in batch.chosen)]
+        apart = [
+            float(cosine_distances(s.one.fingerprint, others).min(initial=inf)) for s in suitors
+        ]
+        least = float(np.quantile(apart, 1 - NOVEL_PART))
+        fresh = [s for s, d in zip(suitors, apart, strict=True) if d >= least and not s.again]
+        taken = next((s for s in fresh if batch.take(s, DIVERSITY * tolerance)), None)
+        if taken is None:
+            break
+        suitors = [s for s in suitors if s is not taken]
+    return suitors
+
+
 class _Batch:
     """The picks so far, and what may still join them."""
 
     def __init__(self, size: int, trusted: int) -> None:
-        self.size = size
+        self.open = size
+        """Places that may be taken now."""
         self.chosen: list[_Suitor] = []
         self.most_again = ceil(SHARE * size)
         self.most_untrusted = max(self.most_again, size - trusted)
@@ -148,7 +181,7 @@ class _Batch:
             return "untrusted_share"
         if suitor.again and sum(s.again for s in self.chosen) >= self.most_again:
             return "known"
-        return "number" if len(self.chosen) >= self.size else None
+        return "number" if len(self.chosen) >= self.open else None
 
 
 def _suitors(

@@ -221,3 +221,22 @@ def test_nothing_to_choose_from_is_no_error() -> None:
     got = acquire([], [], search(), calls_left=9)
     assert got.picks == ()
     assert got.refused == {}
+
+
+def test_a_share_of_the_batch_goes_to_what_is_unlike_anything_labelled(
+    make_individual: MakeIndividual,
+    make_known: MakeKnown,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    near = [
+        make_individual(f"n{k}", -4.60 + 0.001 * k, fingerprint=fingerprint_at(0.08, axis=k + 1))
+        for k in range(8)
+    ]
+    far = make_individual("far", -4.30, fingerprint=fingerprint_at(0.4, axis=10))
+    labelled = [make_known("i0", -4.6, fingerprint=fingerprint_at(0.0))]
+    without = acquire([*near, far], labelled, search(picks=6, novel_share=0.0), calls_left=99)
+    with_share = acquire([*near, far], labelled, search(picks=6, novel_share=0.3), calls_left=99)
+    assert picked(without) == [f"n{k}" for k in range(6)]
+    assert "far" in picked(with_share)
+    assert set(picked(with_share)) >= {"n0", "n1", "n2", "n3"}
+    assert len(with_share.picks) == 6
