@@ -195,6 +195,8 @@ class Broken(Manybody):
         found = self.results
         if self.fault == "nan":
             found["energy"] = found["free_energy"] = np.nan
+        elif self.fault == "shifted":
+            found["energy"] = found["free_energy"] = found["free_energy"] + 1.0
         elif self.fault == "hot":
             found["forces"] = np.array(found["forces"])
             found["forces"][0] += 1e6
@@ -333,10 +335,14 @@ def new_search(
     embedded_database: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., SmallSearch]:
-    """Make a small search of ``initial`` structures; other keywords are machine settings."""
+    """Make a small search of ``initial`` structures; unknown keywords are machine settings."""
     monkeypatch.syspath_prepend(str(faulty_engine))
     monkeypatch.chdir(tmp_path)
-    return lambda **machine: SmallSearch(faulty_engine, tmp_path, embedded_database, **machine)
+
+    def make(uri: str = embedded_database, **others: Any) -> SmallSearch:
+        return SmallSearch(faulty_engine, tmp_path, uri, **others)
+
+    return make
 
 
 @pytest.fixture
