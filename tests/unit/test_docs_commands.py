@@ -116,8 +116,8 @@ def test_commands_mentioned_exist() -> None:
 
 
 def test_the_check_can_fail() -> None:
-    for words in (["rum", "x.yaml"], ["run", "--wrokers", "2", "x.yaml"], ["best", "-n", "many"]):
-        with pytest.raises(Exception, match=r"wrokers|valid integer|rum"):
+    for words in (["rum", "x.yaml"], ["run", "--workrs", "2", "x.yaml"], ["best", "-n", "many"]):
+        with pytest.raises(Exception, match=r"workrs|valid integer|rum"):
             parse(words)
 
 
