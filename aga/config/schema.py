@@ -88,6 +88,9 @@ class ConvergenceSettings(_Model):
     spread_tolerance: Positive = Field(
         0.02, description="eV/atom; the committee must agree on the best this well"
     )
+    error_tolerance: Positive = Field(
+        0.03, description="eV/atom; the last picks must have been predicted this well (median)"
+    )
     best_structures: int = Field(1, ge=1, description="how many of the best must be unchanged")
     target_energy_per_atom: float | None = Field(
         None,

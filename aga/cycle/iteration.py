@@ -87,8 +87,19 @@ def judge(  # noqa: PLR0913 - what the verdict rests on
         spreads,
         settings,
         reference_calls=calls,
+        errors=_errors(relaxed, frames),
     )
     return record, assess([*history, record], settings, calls=calls, hours=hours)
+
+
+def _errors(relaxed: Sequence[Relaxed], frames: Sequence[Frame]) -> list[float]:
+    """Give |prediction − label| in eV/atom of those relaxed structures that were labelled."""
+    labels = {frame.name: frame.energy_per_atom for frame in frames}
+    return [
+        abs(one.energy_per_atom - labels[one.candidate.name])
+        for one in relaxed
+        if one.candidate.name in labels
+    ]
 
 
 def asked_again(

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+import numpy as np
+
 from aga.config import SearchSettings
 from aga.search.individual import Individual, Known
 from aga.structure.fingerprint import cosine_distances
@@ -33,15 +35,17 @@ class IterationRecord:
     """What an iteration leaves for the verdict.
 
     ``iteration`` counts adaptations (0: the initial structures); ``best`` the lowest distinct
-    labelled structures, ascending; ``lowest_unlabelled`` the lowest
-    trusted prediction in eV/atom for a structure unlike every labelled one, None where there is
-    none; ``reference_calls`` spent so far.
+    labelled structures, ascending; ``lowest_unlabelled`` the lowest trusted prediction in eV/atom
+    for a structure unlike every labelled one, None where there is none; ``reference_calls`` spent
+    so far; ``pick_error`` the median of |prediction − label| in eV/atom over the picks of the
+    iteration, as they were predicted when they were chosen, None where none was labelled.
     """
 
     iteration: int
     best: tuple[BestStructure, ...]
     lowest_unlabelled: float | None
     reference_calls: int
+    pick_error: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values."""
@@ -57,6 +61,7 @@ class IterationRecord:
             ],
             "lowest_unlabelled": self.lowest_unlabelled,
             "reference_calls": self.reference_calls,
+            "pick_error": self.pick_error,
         }
 
     @classmethod
@@ -67,6 +72,7 @@ class IterationRecord:
             best=tuple(BestStructure(**one) for one in data["best"]),
             lowest_unlabelled=data["lowest_unlabelled"],
             reference_calls=int(data["reference_calls"]),
+            pick_error=data.get("pick_error"),
         )
 
 
@@ -79,7 +85,7 @@ class Verdict:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def record_iteration(
+def record_iteration(  # noqa: PLR0913 - what there is to sum up
     iteration: int,
     labelled: Sequence[Known],
     relaxed: Sequence[Individual],
@@ -87,6 +93,7 @@ def record_iteration(
     settings: SearchSettings,
     *,
     reference_calls: int,
+    errors: Sequence[float] = (),
 ) -> IterationRecord:
     """Sum up an iteration for :func:`assess`.
 
@@ -104,6 +111,8 @@ def record_iteration(
         Of the search.
     reference_calls
         Spent so far.
+    errors
+        eV/atom, |prediction − label| of the picks of this iteration.
     """
     tolerance = settings.fingerprint_tolerance
     best: list[Known] = []
@@ -133,6 +142,7 @@ def record_iteration(
         ),
         lowest_unlabelled=min(unlabelled, default=None),
         reference_calls=reference_calls,
+        pick_error=float(np.median(errors)) if errors else None,
     )
 
 
@@ -144,9 +154,10 @@ def assess(
     It is *converged* when the reference method has found the target energy, or when all of this
     holds: the best structures have kept their enthalpies within ``energy_tolerance`` for
     ``stable_iterations`` iterations; the committee's spread on them is below
-    ``spread_tolerance``; and no unlabelled candidate is predicted lower than the best by more
-    than ``energy_tolerance``. Else the *budget* of reference calls, iterations or hours may be
-    spent.
+    ``spread_tolerance``; the labels of the last picks were predicted within ``error_tolerance``
+    (the members may agree and all be wrong); and no unlabelled candidate is predicted lower than
+    the best by more than ``energy_tolerance``. Else the *budget* of reference calls, iterations
+    or hours may be spent.
 
     Parameters
     ----------
@@ -194,6 +205,7 @@ def _evidence(
         else None,
         "spread": max(known) if known and len(known) == len(spreads) else None,
         "lowest_unlabelled": last.lowest_unlabelled if last else None,
+        "pick_error": last.pick_error if last else None,
         "calls": calls,
         "iterations": last.iteration if last else 0,
         "hours": hours,
@@ -228,6 +240,11 @@ def _missing(history: Sequence[IterationRecord], settings: SearchSettings) -> li
                 f"committee spread {one.energy_spread * 1000:.1f} meV/atom on {one.name} "
                 f"(wanted below {rule.spread_tolerance * 1000:g})"
             )
+    if last.pick_error is not None and last.pick_error > rule.error_tolerance:
+        missing.append(
+            f"the last picks were mispredicted by {last.pick_error * 1000:.0f} meV/atom "
+            f"(wanted below {rule.error_tolerance * 1000:g})"
+        )
     lowest = last.best[0].enthalpy_per_atom
     other = last.lowest_unlabelled
     if other is not None and other < lowest - rule.energy_tolerance:

@@ -34,6 +34,7 @@ def record(
     *enthalpies: float,
     spread: float | None = 0.005,
     unlabelled: float | None = None,
+    error: float | None = None,
 ) -> IterationRecord:
     return IterationRecord(
         iteration=iteration,
@@ -43,6 +44,7 @@ def record(
         ),
         lowest_unlabelled=unlabelled,
         reference_calls=10 * iteration,
+        pick_error=error,
     )
 
 
@@ -195,3 +197,19 @@ def test_a_record_holds_the_best_distinct_and_the_lowest_unlabelled(
     assert [b.energy_spread for b in got.best] == [0.01, None]
     assert got.lowest_unlabelled == pytest.approx(-4.55)
     assert (got.iteration, got.reference_calls) == (3, 42)
+
+
+def test_a_potential_that_mispredicts_its_own_picks_has_not_converged() -> None:
+    history = [record(k, -4.6, error=0.1) for k in range(4)]
+    got = verdict(history)
+    assert got.state == "continue"
+    assert "mispredicted by 100 meV/atom" in got.reason
+    history.append(record(4, -4.6, error=0.02))
+    assert verdict(history).state == "converged"
+
+
+def test_the_error_of_a_record_is_the_median_and_survives_storage() -> None:
+    made = record_iteration(1, [], [], {}, search(), reference_calls=9, errors=[0.01, 0.9, 0.03])
+    assert made.pick_error == 0.03
+    assert IterationRecord.from_dict(made.to_dict()) == made
+    assert record_iteration(1, [], [], {}, search(), reference_calls=9).pick_error is None
