@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aga.errors import InputError, OracleError, SiteError
+from aga.errors import InputError, NotFoundError, OracleError, SiteError
 from aga.oracle.base import disk_full_as_error
 from aga.oracle.registry import build_oracle
 from aga.structure.candidate import Candidate, Lineage
@@ -44,7 +44,7 @@ def label(context: StepContext) -> dict[str, Any]:
 def refine(context: StepContext) -> dict[str, Any]:
     """Relax one of the best structures with the reference method."""
     repository, search_id, name = context.repository, context.search_id, context.step.key
-    start = Candidate.from_dict(repository.get_structure(search_id, name))
+    start = _finalist(context)
     oracle = _oracle(context)
     pressure = ev_per_a3_from_gpa(context.settings.search.pressure)
     try:
@@ -65,6 +65,16 @@ def refine(context: StepContext) -> dict[str, Any]:
         "seconds": answer.seconds,
         "converged": bool(answer.details.get("converged", True)),
     }
+
+
+def _finalist(context: StepContext) -> Candidate:
+    """Give one of the best: a structure of the search, or one of the user's own frames."""
+    repository, search_id, name = context.repository, context.search_id, context.step.key
+    try:
+        return Candidate.from_dict(repository.get_structure(search_id, name))
+    except NotFoundError:
+        (frame,) = repository.frames(search_id, [name])
+        return frame.candidate
 
 
 def _same_as_stored(context: StepContext, answer: Label) -> Label:
