@@ -7,7 +7,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet -
 # Small cells gain nothing from threads inside a process; two workers share the cores instead.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format generated clean
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ lint: $(VENV)/.installed-dev  ## style, types, import contracts, spelling
 format: $(VENV)/.installed-dev  ## put the code into the house style
 	$(BIN)/ruff format aga tests
 	$(BIN)/ruff check --fix aga tests
+
+generated: $(VENV)/.installed-test  ## rewrite the tables of docs/reference and workflows/ from the code
+	$(BIN)/python tests/unit/test_docs_settings.py
+	$(BIN)/python tests/unit/test_docs_commands.py
+	$(BIN)/python tests/unit/test_docs_files.py
 
 clean:  ## remove the environment and the demo's results
 	rm -rf $(VENV) aga-demo
