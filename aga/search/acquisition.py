@@ -40,10 +40,6 @@ DIVERSITY = 5.0
 """Distance, in fingerprint tolerances, that the picks of a batch keep while others can be had."""
 
 
-NOVEL_PART = 0.25
-"""Part of the candidates, the least alike, from which the novel picks are taken."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pick:
     """A candidate for the reference method.
@@ -95,11 +91,11 @@ def acquire(
       has left the labelled geometry and its end is a question. At most a third of the batch.
     - Picks of one batch differ by :data:`DIVERSITY` fingerprint tolerances, by one where the
       batch would else not be full.
-    - The last ``novel_share`` of the batch goes to the lowest bounds among the
-      :data:`NOVEL_PART` of the candidates that are least like anything labelled or picked. A
-      young potential is most wrong about bonding it has never seen, and the committee, whose
-      members share that ignorance, does not say so; without these picks a search can settle in
-      the first funnel it finds.
+    - The last ``novel_share`` of the batch goes, one after the other, to the candidate that is
+      least like anything labelled or picked (farthest-point sampling). A young potential is
+      most wrong about bonding that it has never seen, and the committee, whose members share
+      that ignorance, does not say so; without these picks a search can settle in the first
+      funnel it finds.
 
     Parameters
     ----------
@@ -137,20 +133,19 @@ def acquire(
 def _take_novel(
     batch: _Batch, suitors: list[_Suitor], labelled: Sequence[Known], tolerance: float
 ) -> list[_Suitor]:
-    """Fill the batch with the lowest among the least alike; give those that are left."""
+    """Fill the batch with those least alike anything seen; give those that are left."""
     seen = [k.fingerprint for k in labelled]
-    while suitors and len(batch.chosen) < batch.open:
+    left = list(suitors)
+    while len(batch.chosen) < batch.open:
         others = [*seen, *(s.one.fingerprint for s in batch.chosen)]
-        apart = [
-            float(cosine_distances(s.one.fingerprint, others).min(initial=inf)) for s in suitors
-        ]
-        least = float(np.quantile(apart, 1 - NOVEL_PART))
-        fresh = [s for s, d in zip(suitors, apart, strict=True) if d >= least and not s.again]
-        taken = next((s for s in fresh if batch.take(s, DIVERSITY * tolerance)), None)
-        if taken is None:
+        fresh = [s for s in left if batch.objection(s, DIVERSITY * tolerance) is None]
+        if not fresh:
             break
-        suitors = [s for s in suitors if s is not taken]
-    return suitors
+        apart = [float(cosine_distances(s.one.fingerprint, others).min(initial=2)) for s in fresh]
+        farthest = fresh[int(np.argmax(apart))]
+        batch.take(farthest, DIVERSITY * tolerance)
+        left = [s for s in left if s is not farthest]
+    return left
 
 
 class _Batch:
