@@ -88,7 +88,8 @@ def is_transient(error: BaseException) -> bool:
 
 def translate(error: PyMongoError) -> AgaError | None:
     """Give the error of aga that says what to do; None where there is none."""
-    text = redact(str(error))
+    # What follows names the driver's own timeouts and objects.
+    text = redact(str(error)).split(" (configured timeouts")[0].split(", Timeout:")[0]
     if _says_disk_full(error):
         return DiskFullError(
             f"the database server can't write: {text}",

@@ -78,7 +78,9 @@ def start(settings: dict[str, Any], launchpad: LaunchPad) -> str:
     repository = Repository.from_database(ours.db)
     repository.ensure_indexes()
     tree = settings_from_dict(settings)
-    repository.create_search(_with_full_paths(tree))
+    ready = _with_full_paths(tree)
+    if not repository.create_search(ready):
+        repository.put_machine(ready)
     advance(repository, ours, tree.search_id())
     return tree.search_id()
 

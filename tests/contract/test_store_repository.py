@@ -169,6 +169,28 @@ def test_failed_structure_can_still_be_labelled(repo: Repository) -> None:
     assert repo.get_structure(SID, "i000-000")["stage"] == "labelled"
 
 
+def test_forgiven_structures_stand_where_they_stood(repo: Repository) -> None:
+    repo.put_candidates(SID, 0, [candidate(name) for name in ("a", "b", "c", "d")])
+    repo.mark_picked(SID, {"b": {"score": -4.0, "why": "low"}})
+    for name in ("a", "b", "d"):
+        repo.mark_failed(SID, name, "crashed", "no output")
+    repo.mark_labelled(SID, "c", label(), engine="tersoff")
+    repo.forgive(SID, ["a", "b", "c"])
+    stages = {name: repo.get_structure(SID, name)["stage"] for name in "abcd"}
+    assert stages == {"a": "proposed", "b": "picked", "c": "labelled", "d": "failed"}
+    assert repo.get_structure(SID, "a")["failure"] is None
+
+
+def test_machine_settings_change_and_hide_the_password(repo: Repository) -> None:
+    repo.create_search(settings())
+    sid = settings().search_id()
+    assert repo.put_machine(settings(workers=7, database="mongodb://me:secret@host/aga"))
+    stored = repo.get_search(sid)
+    assert stored["settings"]["machine"]["workers"] == 7
+    assert "secret" not in str(stored)
+    assert stored["settings"]["search"] == settings().model_dump(mode="json")["search"]
+
+
 def test_numbers_that_are_none_become_null(repo: Repository) -> None:
     item = Relaxed.from_dict(relaxed("g001-000").to_dict() | {"energy": float("nan")})
     repo.put_relaxed(SID, 1, 1, [item])

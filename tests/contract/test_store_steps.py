@@ -196,6 +196,29 @@ def test_reopened_search_plans_its_failed_steps_again(repository: Repository) ->
     assert repository.get_step(steps[1].id).state == "failed"
 
 
+def test_an_ended_step_is_planned_anew_unless_it_has_changed(
+    repository: Repository, step: Step
+) -> None:
+    attempt = claim(repository, step)
+    repository.complete(attempt, {"frame": None})
+    done = repository.get_step(step.id)
+    assert repository.plan_again(done)
+    now = repository.get_step(step.id)
+    assert (now.state, now.attempts, now.result, now.fw_id) == ("planned", 0, None, None)
+    assert not repository.plan_again(done)
+    with pytest.raises(StaleAttemptError):
+        repository.complete(attempt, {"frame": "late"})
+
+
+def test_only_a_failed_step_is_withdrawn(repository: Repository, step: Step) -> None:
+    attempt = claim(repository, step)
+    assert not repository.withdraw(repository.get_step(step.id))
+    repository.fail(attempt, {"message": "x"}, retry=False)
+    assert repository.withdraw(repository.get_step(step.id))
+    with pytest.raises(NotFoundError):
+        repository.get_step(step.id)
+
+
 # many at once
 
 CLAIMER = """

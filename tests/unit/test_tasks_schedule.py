@@ -93,6 +93,15 @@ def test_a_failed_training_stops_the_search_with_its_message() -> None:
     assert plan.failure == "train failed 3 times: no memory"
 
 
+def test_a_failure_comes_with_its_remedy() -> None:
+    steps = walk()[0][:4]
+    error = {"message": "too few labels", "remedy": "mend the oracle"}
+    failed = replace(steps[3], state="failed", attempts=1, error=error)
+    plan = plan_next("s", [*steps[:3], failed], SETTINGS)
+    assert plan.failure == "collect failed: too few labels"
+    assert plan.remedy == "mend the oracle"
+
+
 def test_nothing_picked_goes_straight_to_the_verdict() -> None:
     def nothing_new(step: Step) -> dict[str, Any]:
         if step.kind == "acquire":
