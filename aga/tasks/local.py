@@ -31,7 +31,8 @@ def worker_environment() -> dict[str, str]:
     one = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
     )
-    return {**one, **os.environ}
+    # spglib tells on stderr of each cell that it finds no symmetry in; P1 is the answer there.
+    return {**one, "SPGLIB_WARNING": "OFF", **os.environ}
 
 
 @dataclass(slots=True, kw_only=True)

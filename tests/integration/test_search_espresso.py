@@ -20,17 +20,15 @@ pytestmark = [pytest.mark.espresso, pytest.mark.embedded, pytest.mark.slow]
 SETTINGS = """\
 search:
   composition: Si2
-  initial_structures: 10
   final_relaxations: 1
-  acquisition: {picks_per_iteration: 4}
-  budget: {reference_calls: 40}
+  budget: {reference_calls: 44}
 oracle:
   engine: espresso
   timeout: 600
   options:
     pseudopotentials: {Si: Si.pz-vbc.UPF}
-    ecutwfc: 16
-    kpoint_spacing: 0.4
+    ecutwfc: 14
+    kpoint_spacing: 0.45
     kpoint_shift: true
 """
 
