@@ -105,10 +105,11 @@ def _missing(path: KeyPath) -> Said:
 
 def _own_rule(path: KeyPath, text: str) -> Said:
     """Find the key that a rule over a whole section starts its message with."""
-    model = section_at(path)
     name, _, rest = text.partition(": ")
-    if model is not None and rest and name in model.model_fields:
-        return (*path, name), rest, None
+    *sections, key = name.split(".")
+    model = section_at((*path, *sections))
+    if model is not None and rest and key in model.model_fields:
+        return (*path, *sections, key), rest, None
     return path, text, None
 
 

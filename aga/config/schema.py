@@ -24,6 +24,9 @@ __all__ = [
     "TrainingSettings",
 ]
 
+MIN_INITIAL = 4
+"""Labelled structures without which no committee can be trained."""
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -122,7 +125,10 @@ class SearchSettings(_Model):
         0.0, allow_inf_nan=False, description="GPa; enthalpies are ranked when not 0"
     )
     initial_structures: int = Field(
-        16, ge=2, description="random symmetric structures labelled before the first training"
+        16,
+        ge=0,
+        description="random symmetric structures labelled before the first training; may be 0 "
+        "where training.data gives labelled ones",
     )
     population_size: int = Field(20, ge=2, description="structures kept between generations")
     offspring: int = Field(40, ge=1, description="structures bred and relaxed per generation")
@@ -264,6 +270,15 @@ class Settings(_Model):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     oracle: OracleSettings = Field(default_factory=OracleSettings)
     machine: MachineSettings = Field(default_factory=MachineSettings)
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> Self:
+        if self.search.initial_structures < MIN_INITIAL and not self.training.data:
+            raise ValueError(
+                f"search.initial_structures: at least {MIN_INITIAL} are needed where "
+                "training.data names no labelled frames"
+            )
+        return self
 
     def science(self) -> dict[str, Any]:
         """Give the settings that decide the results, as plain JSON values."""

@@ -20,9 +20,13 @@ pytestmark = pytest.mark.embedded
 DIAMOND = -4.62960  # eV/atom
 
 
-def test_the_best_may_come_from_the_data(tmp_path: Path, embedded_database: str) -> None:
+@pytest.mark.parametrize("initial", [4, 0])
+def test_the_best_may_come_from_the_data(
+    initial: int, tmp_path: Path, embedded_database: str
+) -> None:
+    """The data join the random initial structures, or stand in for them."""
     images = []
-    for edge, energy in ((5.40, -4.6287), (5.60, -4.60)):
+    for edge, energy in ((5.40, -4.6287), (5.60, -4.60), (5.20, -4.56), (5.80, -4.5)):
         atoms = bulk("Si", "diamond", a=edge).repeat((2, 1, 1))
         atoms.calc = SinglePointCalculator(atoms, energy=energy * len(atoms))
         images.append(atoms)
@@ -30,7 +34,7 @@ def test_the_best_may_come_from_the_data(tmp_path: Path, embedded_database: str)
     tree = {
         "search": {
             "composition": "Si4",
-            "initial_structures": 4,
+            "initial_structures": initial,
             "offspring": 4,
             "generations_per_iteration": 1,
             "final_relaxations": 1,
@@ -52,7 +56,8 @@ def test_the_best_may_come_from_the_data(tmp_path: Path, embedded_database: str)
             perform(step.id, session.launchpad)
 
     names = {frame.name for frame in repository.dataset_frames(search, 0)}
-    assert {"own-00000", "own-00001"} < names
+    assert {f"own-{k:05d}" for k in range(4)} <= names
+    assert len(names) == 4 + initial
     (best,) = SearchHandle(repository, search).best(1)
     assert best.stage == "result"
     assert best.energy_per_atom == pytest.approx(DIAMOND, abs=1e-4)

@@ -270,3 +270,14 @@ def test_stored_settings_come_back(tmp_path: Path) -> None:
     assert settings_from_dict(settings.model_dump(mode="json")) == settings
     with pytest.raises(SettingsError, match="unknown key"):
         settings_from_dict({"search": {"composition": "Si", "from_the_future": 1}})
+
+
+def test_too_few_initial_structures_are_told_with_their_line(tmp_path: Path) -> None:
+    file = tmp_path / "few.yaml"
+    file.write_text("search:\n  composition: Si8\n  initial_structures: 1\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    (problem,) = caught.value.problems
+    assert problem.key == "search.initial_structures"
+    assert problem.line == 3
+    assert "training.data" in problem.message

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import aga
+from aga.config.schema import MIN_INITIAL
 from aga.errors import SearchFailedError
 from aga.potential.committee import NetworkCommittee
 from aga.potential.model import Model
@@ -13,10 +14,7 @@ from aga.store.repository import Repository
 from aga.tasks.context import StepContext
 from aga.training.fit import fit_member
 
-__all__ = ["MIN_FRAMES", "collect", "commit_members", "load_committee", "train_member"]
-
-MIN_FRAMES = 4
-"""Labelled structures without which no committee can be trained."""
+__all__ = ["collect", "commit_members", "load_committee", "train_member"]
 
 MANY = 3
 """Reference jobs whose common failure is no accident."""
@@ -46,8 +44,8 @@ def collect(context: StepContext) -> dict[str, Any]:
     committee, parent = repository.latest_committee(search_id), repository.latest_dataset(search_id)
     before = _older(parent, iteration)
     count = len(names) + (0 if before is None else int(before["count"]))
-    if count < MIN_FRAMES:
-        what = f"only {count} labelled structures, {MIN_FRAMES} are needed"
+    if count < MIN_INITIAL:
+        what = f"only {count} labelled structures, {MIN_INITIAL} are needed"
         raise _no_labels(what, failed)
     if not names and len(failed) >= MANY and set(failed) <= MACHINE_REASONS:
         raise _no_labels(f"no reference job of iteration {iteration} gave a label", failed)
