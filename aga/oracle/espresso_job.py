@@ -200,7 +200,8 @@ def raise_problems(problems: list[Problem]) -> None:
     """Raise the exception that fits the problems, if there are any."""
     if not problems:
         return
-    message, remedy = "; ".join(p.message for p in problems), problems[0].hint
+    message = "; ".join(f"{p.key}: {p.message}" for p in problems)
+    remedy = problems[0].hint
     keys = {p.key for p in problems}
     if "machine.espresso_command" in keys:
         raise MissingExecutableError(message, remedy=remedy)

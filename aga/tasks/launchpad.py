@@ -46,9 +46,12 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
 
     ``trouble`` is what kept the last step launched here from being performed although nothing
     is wrong with it (FireWorks swallows whatever a Firetask raises); None where it went well.
+    ``computing`` says that a step computes and may be interrupted: neither FireWorks nor a
+    commit is at a point that must not be left.
     """
 
     trouble: AgaError | None = None
+    computing: bool = False
 
     @classmethod
     def of(cls, launchpad: LaunchPad) -> Self:

@@ -114,6 +114,8 @@ def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:
     step = repository.get_step(step_id)
     search = repository.get_search(step.search_id)
     settings = search_settings(search)
+    # A result of hours outlives a longer absence of the database than a question does.
+    repository.patience = max(repository.patience, settings.machine.patience)
     lease = settings.machine.lease
     attempt = repository.claim(step_id, worker=Worker.current(), lease=lease)
     if attempt is None:
@@ -122,7 +124,7 @@ def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:
     began = time.monotonic()
     try:
         with Heartbeat(repository, attempt, lease):
-            state = _attempt(context)
+            state = _attempt(context, ours)
     except StaleAttemptError:
         log.warning("%s: another worker took over; this result is discarded", step_id)
         return {"step_id": step_id, "state": "skipped"}
@@ -148,10 +150,14 @@ class RetryStepError(AgaError):
     kind = "retry"
 
 
-def _attempt(context: StepContext) -> str:
+def _attempt(context: StepContext, launchpad: SearchLaunchPad) -> str:
     repository, attempt = context.repository, context.attempt
     try:
-        result = STEPS[context.step.kind](context)
+        launchpad.computing = True
+        try:
+            result = STEPS[context.step.kind](context)
+        finally:
+            launchpad.computing = False
         repository.complete(attempt, result)
     except StaleAttemptError:
         raise

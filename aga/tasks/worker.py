@@ -96,7 +96,7 @@ def work(repository: Repository, launchpad: SearchLaunchPad, options: WorkerOpti
     """
     state = _State()
     if threading.current_thread() is threading.main_thread():
-        _handle_signals(state)
+        _handle_signals(state, launchpad)
     if options.follow_parent:
         threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True).start()
     options = replace(options, launch_dir=options.launch_dir.absolute())
@@ -120,12 +120,13 @@ def work(repository: Repository, launchpad: SearchLaunchPad, options: WorkerOpti
     return state.performed
 
 
-def _handle_signals(state: _State) -> None:
+def _handle_signals(state: _State, launchpad: SearchLaunchPad) -> None:
     def interrupt(*_: object) -> None:
         # FireWorks swallows the exception once the step is given back: remember it.
         state.interrupted = True
         state.stop.set()
-        raise KeyboardInterrupt
+        if launchpad.computing:
+            raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, lambda *_: state.stop.set())
     signal.signal(signal.SIGINT, interrupt)

@@ -268,13 +268,22 @@ class SmallSearch:
     }
 
     def __init__(
-        self, engine: Path, folder: Path, uri: str, *, initial: int = 6, **machine: Any
+        self,
+        engine: Path,
+        folder: Path,
+        uri: str,
+        *,
+        initial: int = 6,
+        oracle: str | None = None,
+        **machine: Any,
     ) -> None:
         from aga.tasks.session import open_session
 
         self.engine, self.folder, self.uri = engine, folder, uri
         tree = self.TREE | {"machine": {"run_dir": str(folder / "runs"), **machine}}
         tree["search"] = {**tree["search"], "initial_structures": initial}
+        if oracle:
+            tree["oracle"] = {"engine": oracle}
         self.settings = Settings.model_validate(tree)
         self.file = folder / "si4.yaml"
         self.file.write_text(json.dumps(tree))  # JSON is YAML

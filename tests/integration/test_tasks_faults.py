@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,34 @@ def test_a_run_directory_that_cannot_be_made_costs_no_candidate(
         perform(search.planned("label")[0].id, search.launchpad)
     assert caught.value.exit_code == 3
     assert "machine.run_dir" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        ({"espresso_command": "/nowhere/pw.x"}, "pw.x"),
+        ({"espresso_command": "true", "pseudo_dir": "/nowhere"}, "machine.pseudo_dir: /nowhere"),
+    ],
+)
+def test_a_worker_without_program_or_pseudopotential_costs_no_candidate(
+    new_search: Callable[..., Any], machine: dict[str, str], words: str
+) -> None:
+    search = new_search(oracle="espresso", initial=4, **machine)
+    search.add()
+    search.drain(until="label")
+    step = search.planned("label")[0]
+    with pytest.raises(SiteError, match=words):
+        perform(step.id, search.launchpad)
+    assert search.repository.get_step(step.id).state == "planned"
+    assert not failures(search)
+
+
+def test_an_engine_that_this_machine_cannot_import_costs_no_candidate(
+    small_search: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_search.drain(until="label")
+    monkeypatch.setitem(sys.modules, "faulty_engine", None)
+    step = small_search.planned("label")[0]
+    with pytest.raises(SiteError, match=r"(?s)faulty_engine.*PYTHONPATH"):
+        perform(step.id, small_search.launchpad)
+    assert small_search.repository.get_step(step.id).state == "planned"

@@ -131,8 +131,8 @@ def test_ctrl_c_gives_the_step_back_at_once(small_search: Any) -> None:
     command = worker(small_search)
     wait_for(working(small_search, "label"), command)
     command.process.send_signal(signal.SIGINT)
-    code, _, _ = command.end(30)
-    assert code == 130
+    code, _, err = command.end(30)
+    assert code == 130, err
     steps = small_search.repository.list_steps(small_search.id, kind="label")
     assert {(step.state, step.attempts) for step in steps} == {("planned", 0)}
 
@@ -227,7 +227,7 @@ def test_the_embedded_server_is_started_again_when_it_dies(
 def test_a_database_that_stays_away_ends_the_command(
     new_search: Callable[..., Any], own_server: Path
 ) -> None:
-    search = new_search(uri=status(own_server).uri, patience=1)
+    search = new_search(uri=status(own_server).uri, patience=0)
     search.faults({"label": "slow"})
     command = run(search)
     wait_for(working(search, "label"), command)
