@@ -226,5 +226,5 @@ def _dress(axes: Any, history: History) -> None:  # noqa: ANN401 - matplotlib ha
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color("#999999")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=True, framealpha=0.92, edgecolor="none", fontsize=9, loc="upper right")
+    if axes.get_legend_handles_labels()[0]:  # below the picture: points may be anywhere in it
+        axes.figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=3)
