@@ -102,3 +102,9 @@ def repository(embedded_database: str) -> Iterator[Repository]:
 
     with Repository.open(embedded_database) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def _no_terminal_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let printed tables have the width of no terminal; a test runner may set one."""
+    monkeypatch.delenv("COLUMNS", raising=False)

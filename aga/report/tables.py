@@ -33,7 +33,7 @@ def structures_table(found: Sequence[Found], *, title: str | None = None) -> Tab
     table.title = ", ".join([*([title] if title else []), *shared.values()]) or None
     kept = [column for column in columns if column.name not in shared]
     for column in kept:
-        table.add_column(column.heading, justify=column.justify, no_wrap=True)
+        _add(table, column.heading, [column.cell(item, lowest) for item in found], column.justify)
     for item in found:
         table.add_row(*(column.cell(item, lowest) for column in kept))
     return table
@@ -103,12 +103,8 @@ def _shared(found: Sequence[Found]) -> dict[str, str]:
 def searches_table(documents: Sequence[Mapping[str, Any]]) -> Table:
     """Give a table of searches, from documents of ``aga_searches``."""
     table = Table(box=SIMPLE_HEAD)
-    for name in ("search", "formula", "state", ">generation", ">iteration", ">reference calls"):
-        right = name.startswith(">")
-        table.add_column(name.lstrip(">"), justify="right" if right else "left", no_wrap=True)
-    table.add_column("started (UTC)", no_wrap=True)
-    for doc in documents:
-        table.add_row(
+    rows = [
+        (
             doc["_id"],
             doc["formula"],
             doc["state"],
@@ -117,7 +113,24 @@ def searches_table(documents: Sequence[Mapping[str, Any]]) -> Table:
             str(doc["reference_calls"]),
             f"{doc['created']:%Y-%m-%d %H:%M}",
         )
+        for doc in documents
+    ]
+    names = ("search", "formula", "state", "gen.", "iter.", "calls", "started (UTC)")
+    for k, name in enumerate(names):
+        _add(table, name, [row[k] for row in rows], "right" if 3 <= k <= 5 else "left")
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _add(
+    table: Table, heading: str, cells: Sequence[str | Text], justify: Literal["left", "right"]
+) -> None:
+    """Add a column in which nothing is cut off: words go to the next line where room is short."""
+    words = [word for text in (heading, *cells) for word in str(text).split()]
+    table.add_column(
+        heading, justify=justify, overflow="fold", min_width=max(map(len, words), default=1)
+    )
 
 
 def structure_details(

@@ -200,9 +200,11 @@ def test_a_database_that_hangs_is_waited_for(
     new_search: Callable[..., Any], own_server: Path
 ) -> None:
     search = new_search(uri=status(own_server).uri)
+    search.faults({"label": "slow"})
     command = run(search, "--json")
     wait_for(working(search, "label"), command)
     os.kill(pid_of(own_server), signal.SIGSTOP)
+    search.faults()
     time.sleep(8.0)
     os.kill(pid_of(own_server), signal.SIGCONT)
     code, out, err = command.end(240)

@@ -220,7 +220,7 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
 
 def test_the_plot_names_what_it_shows() -> None:
     (axes,) = energy_figure(history()).axes
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    labels = [text.get_text() for text in axes.figure.legends[0].get_texts()]
     assert labels == [
         "population, middle 80 %",
         "population median",
@@ -238,7 +238,7 @@ def test_outliers_do_not_squeeze_the_plot() -> None:
     points = [*history().references, ReferencePoint(generation=2, enthalpy=400.0)]
     (axes,) = energy_figure(history(references=points, pressed=True)).axes
     assert axes.get_ylim()[1] < 0
-    assert any("1 above the range" in t.get_text() for t in axes.get_legend().get_texts())
+    assert any("1 above the range" in t.get_text() for t in axes.figure.legends[0].get_texts())
     assert axes.get_ylabel() == "enthalpy (eV/atom)"
 
 
