@@ -103,6 +103,7 @@ def worker(  # noqa: PLR0913 - each is an option of the command
     follow_parent: Annotated[
         bool, typer.Option("--follow-parent", hidden=True, help="End with the parent process.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Take steps of searches from the database and perform them."""
     from aga.cli.local import serve
@@ -124,7 +125,10 @@ def worker(  # noqa: PLR0913 - each is an option of the command
         launch_dir=launch_dir,
         follow_parent=follow_parent,
     )
-    say(f"{done} steps performed")
+    if as_json:
+        print_document({"steps": done})
+    else:
+        say(f"{done} steps performed")
 
 
 def workflow(
@@ -135,13 +139,22 @@ def workflow(
         typer.Option("--output", "-o", metavar="FILE", help="Workflow file, for `lpad add`."),
     ] = Path("wf.yaml"),
     site: SiteOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the FireWorks workflow that starts this search."""
     from aga.tasks.workflows import start_workflow
 
     settings = read_settings(file, site)
     start_workflow(settings).to_file(str(output))
+    if as_json:
+        print_document({"workflow": str(output), "search": settings.search_id()})
+        return
     say(f"{output} starts search {settings.search_id()}; next: lpad add {output}")
+    if not settings.machine.run_dir.is_absolute():
+        say(
+            f"run directories will be in {settings.machine.run_dir} below the folder of the first "
+            "launch; machine.run_dir with a full path puts them where you like"
+        )
 
 
 def recover(
