@@ -10,9 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from aga.store.repository import Repository
+
+settings.register_profile(
+    # Machines differ and are shared: how long an example takes is no property of the code.
+    # CI draws the same examples each time; elsewhere new ones are tried.
+    "aga",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("aga")
 
 ROOT = Path(__file__).resolve().parent.parent
 
