@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aga.store.handle import SearchHandle
@@ -37,7 +37,3 @@ def open_search(uri: str | None = None, search_id: str | None = None) -> SearchH
     from aga.store.handle import open_search as _open  # noqa: PLC0415 - keeps `import aga` light
 
     return _open(uri, search_id)
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - module attribute hook
-    raise AttributeError(f"module 'aga' has no attribute {name!r}")

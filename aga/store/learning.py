@@ -71,9 +71,14 @@ class Learning(Store):
             )
         return [Frame.from_dict(found[name]) for name in sorted(found)]
 
-    def record_weights(self, search_id: str, version: int, weights: Mapping[str, float]) -> None:
-        """Remember with which focal weight each frame was last trained into a committee."""
-        key = f"focal_weights.v{version:03d}"
+    def record_weights(
+        self, search_id: str, version: int, member: int, weights: Mapping[str, float]
+    ) -> None:
+        """Remember with which focal weight each frame was last trained into a member.
+
+        Frames that the member set aside for validation have no weight in it.
+        """
+        key = f"focal_weights.v{version:03d}.m{member}"
         self.bulk(
             "frames",
             [

@@ -297,10 +297,14 @@ def test_dataset_of_missing_frames_is_refused(repo: Repository) -> None:
 
 def test_frames_remember_their_focal_weights(repo: Repository) -> None:
     repo.put_frames(SID, 0, [frame("a"), frame("b")])
-    repo.record_weights(SID, 2, {"a": 1.5, "b": np.float64(0.25)})
-    repo.record_weights(SID, 3, {"a": 2.0})
+    repo.record_weights(SID, 2, 0, {"a": 1.5, "b": np.float64(0.25)})
+    repo.record_weights(SID, 2, 1, {"a": 0.5})
+    repo.record_weights(SID, 3, 0, {"a": 2.0})
     stored = {doc["name"]: doc["focal_weights"] for doc in repo.find("frames", {"search_id": SID})}
-    assert stored == {"a": {"v002": 1.5, "v003": 2.0}, "b": {"v002": 0.25}}
+    assert stored == {
+        "a": {"v002": {"m0": 1.5, "m1": 0.5}, "v003": {"m0": 2.0}},
+        "b": {"v002": {"m0": 0.25}},
+    }
 
 
 def test_first_committee_of_a_version_stays(repo: Repository) -> None:

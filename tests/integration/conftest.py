@@ -87,7 +87,8 @@ class StoredSearch:
             "code_version": "0.1.0",
         }
         self.repository.commit_committee(self.id, version, card)
-        self.repository.record_weights(self.id, version, dict.fromkeys(names, 1.5))
+        for member in range(4):
+            self.repository.record_weights(self.id, version, member, dict.fromkeys(names, 1.5))
         self.step("train", iteration, committee=version)
 
     def fill(self) -> str:

@@ -58,6 +58,10 @@ def test_the_best_may_come_from_the_data(
     names = {frame.name for frame in repository.dataset_frames(search, 0)}
     assert {f"own-{k:05d}" for k in range(4)} <= names
     assert len(names) == 4 + initial
+    weights = {doc["name"]: doc["focal_weights"] for doc in repository.find("frames", {})}
+    trained = {member for name in names for member in weights[name].get("v000", {})}
+    assert trained == {"m0", "m1", "m2", "m3"}
+    assert all(w > 0 for name in names for w in weights[name].get("v000", {}).values())
     (best,) = SearchHandle(repository, search).best(1)
     assert best.stage == "result"
     assert best.energy_per_atom == pytest.approx(DIAMOND, abs=1e-4)

@@ -93,6 +93,10 @@ def train_member(context: StepContext) -> dict[str, Any]:
         seed=context.settings.search.seed,
         previous=previous,
     )
+    if outcome.diverged:
+        message = f"the training of member {member} diverged; its previous weights stay"
+        repository.log(search_id, "training_diverged", message, member=member)
+    repository.record_weights(search_id, context.step.iteration, member, outcome.focal)
     return {
         "blob": repository.put_blob(outcome.model.to_bytes()),
         "member": member,
