@@ -184,6 +184,9 @@ class PotentialSettings(_Model):
     cutoff: Positive = Field(4.5, le=20, description="Å, of the automatic symmetry functions")
     hidden: tuple[int, ...] = Field((20, 20), description="nodes of the hidden layers")
     activation: Literal["tanh", "softplus", "silu"] = "softplus"
+    repulsion: Literal["zbl", "none"] = Field(
+        "zbl", description="of nuclei at short range, part of the model"
+    )
 
     @model_validator(mode="after")
     def _layers(self) -> Self:

@@ -14,7 +14,7 @@ import torch
 from aga.errors import ModelError
 from aga.potential.batch import Batch, Evaluation, stress_from_strain
 from aga.potential.descriptor import Descriptor
-from aga.potential.guard import Repulsion
+from aga.potential.guard import repelled
 from aga.potential.model import Model
 from aga.potential.neighbours import Pairs
 from aga.potential.network import Layer, Weights, evaluate
@@ -45,20 +45,16 @@ class NetworkCommittee:
             raise ModelError("a committee needs at least one member")
         first = models[0]
         for number, model in enumerate(models):
-            if (model.functions, model.hidden, model.activation) != (
-                first.functions,
-                first.hidden,
-                first.activation,
-            ):
+            if _kind(model) != _kind(first):
                 raise ModelError(
-                    f"member {number} does not fit the first: functions, layers and activation "
-                    "of all members must be the same",
+                    f"member {number} does not fit the first: functions, layers, activation and "
+                    "repulsion of all members must be the same",
                     member=number,
                 )
         self.models = tuple(models)
         self.version = version
         self.descriptor = Descriptor(first.functions)
-        self.guard = Repulsion(first.functions.elements)
+        self.repulsion = first.repulsion
         self._weights = [_stack(self.models, symbol) for symbol in first.functions.elements]
 
     def __len__(self) -> int:
@@ -80,7 +76,7 @@ class NetworkCommittee:
         G, moments = self.descriptor.values_and_moments(pairs)
         atomic, adjoints = self._networks(G, pairs)
         energies = _totals(atomic, batch)
-        extra, push, squeeze = self.guard.evaluate(batch, pairs)
+        extra, push, squeeze = repelled(self.repulsion, batch, pairs)
         gradient, strain = self.descriptor.vjp(pairs, adjoints.mean(axis=0), moments)
         return Evaluation(
             energies=energies.mean(axis=0) + extra,
@@ -108,7 +104,7 @@ class NetworkCommittee:
         G, moments = self.descriptor.values_and_moments(pairs)
         atomic, adjoints = self._networks(G, pairs)
         energies = _totals(atomic, batch)
-        extra, push, squeeze = self.guard.evaluate(batch, pairs)
+        extra, push, squeeze = repelled(self.repulsion, batch, pairs)
         gradients, strains = self.descriptor.vjp(pairs, adjoints, moments)
         mean = energies.mean(axis=0) + extra
         spread = energies.std(axis=0) / batch.counts
@@ -133,7 +129,8 @@ class NetworkCommittee:
         batch = Batch.pack(candidates)
         pairs = self.descriptor.pairs(batch)
         atomic, _ = self._networks(self.descriptor.values(pairs), pairs)
-        total: FloatArray = _totals(atomic, batch) + self.guard.evaluate(batch, pairs)[0]
+        total: FloatArray = _totals(atomic, batch)
+        total += repelled(self.repulsion, batch, pairs).energies
         return total
 
     def _networks(self, G: FloatArray, pairs: Pairs) -> tuple[FloatArray, FloatArray]:
@@ -152,6 +149,10 @@ class NetworkCommittee:
                 energies[:, atoms] = energy.numpy()
                 adjoints[:, atoms] = adjoint.numpy()
         return energies, adjoints
+
+
+def _kind(model: Model) -> tuple[object, ...]:
+    return model.functions, model.hidden, model.activation, model.repulsion
 
 
 def _totals(atomic: FloatArray, batch: Batch) -> FloatArray:

@@ -22,7 +22,7 @@ from aga.potential.jit import compiled
 from aga.potential.neighbours import PairArrays, Pairs
 from aga.structure.candidate import FloatArray, IntArray
 
-__all__ = ["INNER", "OUTER", "Repelled", "Repulsion"]
+__all__ = ["INNER", "OUTER", "Repelled", "Repulsion", "repelled"]
 
 INNER, OUTER = 0.55, 0.75
 """Sums of covalent radii: below the first the repulsion is whole, above the second zero."""
@@ -84,11 +84,24 @@ class Repulsion:
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values."""
-        return {"elements": list(self.elements), "inner": self.inner, "outer": self.outer}
+        return {
+            "kind": "zbl",
+            "elements": list(self.elements),
+            "inner": self.inner,
+            "outer": self.outer,
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from :meth:`to_dict`."""
+        """Rebuild from :meth:`to_dict`.
+
+        Raises
+        ------
+        aga.errors.InputError
+            Another kind of repulsion.
+        """
+        if data["kind"] != "zbl":
+            raise InputError(f"repulsion: no kind is called {data['kind']!r}; there is zbl")
         return cls(tuple(data["elements"]), float(data["inner"]), float(data["outer"]))
 
     @property
@@ -115,6 +128,16 @@ class Repulsion:
         strain = np.zeros((pairs.structures, 3, 3))
         _evaluate(_tables(self), pairs.arrays, pairs.species, atomic, gradient, strain)
         return Repelled(batch.sum(atomic), gradient, strain)
+
+
+def repelled(repulsion: Repulsion | None, batch: Batch, pairs: Pairs) -> Repelled:
+    """Give the repulsion of every structure; zeros where there is none."""
+    if repulsion is not None:
+        return repulsion.evaluate(batch, pairs)
+    structures = pairs.structures
+    return Repelled(
+        np.zeros(structures), np.zeros((len(pairs.starts), 3)), np.zeros((structures, 3, 3))
+    )
 
 
 @lru_cache(maxsize=64)

@@ -22,19 +22,16 @@ from safetensors.numpy import load, save
 
 from aga.errors import AgaError, ModelError
 from aga.potential.functions import FunctionSet
-from aga.potential.guard import INNER, OUTER
+from aga.potential.guard import Repulsion
 from aga.potential.network import Activation, Weights, shapes
 from aga.structure.candidate import FloatArray, IntArray
 
 __all__ = ["SCHEMA", "Model"]
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the stored form; readers refuse a newer one."""
 
 _KEY = "aga"
-
-_GUARD = {"kind": "zbl", "inner": INNER, "outer": OUTER}
-"""The repulsion that was subtracted in training, and must be added in prediction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,8 +39,7 @@ class Model:
     """A trained high-dimensional neural network potential.
 
     E = Σ_i [e_Z + s·NN_Z((G_i − mean_Z) / scale_Z)] + repulsion, with Z the element of atom i
-    (Behler and Parrinello, Phys. Rev. Lett. 98, 146401, 2007); the repulsion is
-    :class:`aga.potential.guard.Repulsion`.
+    (Behler and Parrinello, Phys. Rev. Lett. 98, 146401, 2007).
 
     Parameters
     ----------
@@ -59,6 +55,8 @@ class Model:
         (E,) eV per atom.
     energy_scale
         s, in eV.
+    repulsion
+        What was subtracted in training and is added in prediction, or None.
     facts
         Plain JSON values about the training.
 
@@ -76,6 +74,7 @@ class Model:
     scale: FloatArray
     reference_energies: FloatArray
     energy_scale: float
+    repulsion: Repulsion | None
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -146,7 +145,7 @@ class Model:
             "hidden": list(self.hidden),
             "activation": self.activation,
             "energy_scale": self.energy_scale,
-            "guard": _GUARD,
+            "repulsion": None if self.repulsion is None else self.repulsion.to_dict(),
             "facts": self.facts,
         }
         header = {"schema": SCHEMA, "sha256": _checksum(arrays, content), "content": content}
@@ -165,11 +164,6 @@ class Model:
         """
         header, arrays = _read(data)
         content = header["content"]
-        if content.get("guard") != _GUARD:
-            raise ModelError(
-                f"the model was trained with another repulsion, {content.get('guard')}",
-                remedy="train it again with this version",
-            )
         try:
             functions = FunctionSet.from_dict(content["functions"])
             hidden = tuple(int(n) for n in content["hidden"])
@@ -182,6 +176,7 @@ class Model:
                 scale=arrays["scale"],
                 reference_energies=arrays["reference_energies"],
                 energy_scale=float(content["energy_scale"]),
+                repulsion=_repulsion(content["repulsion"]),
                 facts=content["facts"],
             )
         except ModelError:
@@ -190,6 +185,10 @@ class Model:
             raise ModelError(
                 f"the model file lacks something or holds nonsense: {error}"
             ) from error
+
+
+def _repulsion(stored: dict[str, Any] | None) -> Repulsion | None:
+    return None if stored is None else Repulsion.from_dict(stored)
 
 
 def _layers(
@@ -234,10 +233,11 @@ def _read(data: bytes) -> tuple[dict[str, Any], dict[str, FloatArray]]:
         raise ModelError(
             f"this is no model file, or a truncated one ({error})", remedy=remedy
         ) from error
-    if not isinstance(schema, int) or schema > SCHEMA:
+    if schema != SCHEMA:
+        newer = not isinstance(schema, int) or schema > SCHEMA
         raise ModelError(
-            f"the model file has schema {schema}; this version reads up to {SCHEMA}",
-            remedy="upgrade aga",
+            f"the model file has schema {schema}; this version reads {SCHEMA}",
+            remedy="upgrade aga" if newer else "train the model again",
             schema=schema,
         )
     if any(array.dtype != np.float64 for array in arrays.values()):

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aga.potential.functions import FunctionSet
+from aga.errors import InputError
+from aga.potential.functions import Angular, FunctionSet
 from aga.structure.candidate import FloatArray, IntArray
 
 __all__ = ["Plan", "make_plan"]
@@ -53,6 +54,10 @@ class Plan(NamedTuple):
 
 def make_plan(functions: FunctionSet) -> Plan:
     """Lay out a function set for the kernels."""
+    for f in functions.every:
+        zeta = f.zeta if isinstance(f, Angular) else 1
+        if f.cutoff or f.centre or zeta not in range(5) or getattr(f, "narrow", False):
+            raise InputError("symmetry functions: not yet known to the kernels")
     place = {symbol: s for s, symbol in enumerate(functions.elements)}
     radial = sorted(enumerate(functions.radial), key=lambda item: place[item[1].element])
     counts = [sum(f.element == symbol for f in functions.radial) for symbol in functions.elements]
@@ -64,7 +69,7 @@ def make_plan(functions: FunctionSet) -> Plan:
         members.setdefault((s, t, etas.index(f.eta)), []).append(n)
     keys = sorted(members)
     ordered = [n for key in keys for n in members[key]]
-    degree = max([f.zeta for f in functions.angular], default=0)
+    degree = max([int(f.zeta) for f in functions.angular], default=0)
     powers, degree_starts, lower, weights = _monomials(degree)
     return Plan(
         cutoff=float(functions.cutoff),
@@ -90,8 +95,8 @@ def _coefficients(functions: FunctionSet, ordered: list[int], degree: int) -> Fl
     table = np.zeros((len(ordered), degree + 1))
     for row, n in zip(table, ordered, strict=True):
         f = functions.angular[n]
-        for p in range(f.zeta + 1):
-            row[p] = 2.0 ** (1 - f.zeta) * comb(f.zeta, p) * f.lambda_**p
+        for p in range(int(f.zeta) + 1):
+            row[p] = 2.0 ** (1 - f.zeta) * comb(int(f.zeta), p) * f.lambda_**p
     return table
 
 

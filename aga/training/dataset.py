@@ -12,7 +12,7 @@ from aga.errors import DataError, StructureError
 from aga.potential.batch import Batch
 from aga.potential.descriptor import Descriptor
 from aga.potential.functions import FunctionSet
-from aga.potential.guard import Repulsion
+from aga.potential.guard import Repulsion, repelled
 from aga.potential.neighbours import Pairs
 from aga.structure.candidate import FloatArray
 from aga.structure.protocols import Frame
@@ -87,8 +87,10 @@ class Standard:
     lowest: float
 
 
-def describe(frames: Sequence[Frame], functions: FunctionSet) -> Dataset:
-    """Compute what training needs of the frames.
+def describe(
+    frames: Sequence[Frame], functions: FunctionSet, repulsion: Repulsion | None
+) -> Dataset:
+    """Compute what training needs of the frames; their labels lose the repulsion.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def describe(frames: Sequence[Frame], functions: FunctionSet) -> Dataset:
             frames=[{"file": frames[index].source, "frame": index, "problem": str(error)}],
         ) from error
     G, moments = descriptor.values_and_moments(pairs)
-    energy, push, squeeze = Repulsion(functions.elements).evaluate(batch, pairs)
+    energy, push, squeeze = repelled(repulsion, batch, pairs)
     composition = np.zeros((len(frames), len(functions.elements)))
     np.add.at(composition, (batch.owners, pairs.species), 1.0)
     has_forces = np.array([float(f.forces is not None) for f in frames])

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from aga.config.schema import Settings
 from aga.errors import SearchFailedError
-from aga.potential.functions import FunctionSet, automatic, preset
+from aga.potential.functions import FunctionSet
+from aga.potential.guard import Repulsion
 from aga.potential.model import Model
 from aga.potential.network import Weights, flatten, initialise
+from aga.potential.presets import automatic, preset
 from aga.rng import derive_seed
 from aga.structure.candidate import FloatArray
 from aga.structure.protocols import Frame
@@ -55,6 +57,12 @@ def function_set(settings: Settings) -> FunctionSet:
     return automatic(elements, potential.cutoff)
 
 
+def _repulsion(settings: Settings) -> Repulsion | None:
+    if settings.potential.repulsion == "none":
+        return None
+    return Repulsion(tuple(sorted(settings.search.atom_counts())))
+
+
 def fit_member(
     frames: Sequence[Frame],
     settings: Settings,
@@ -90,17 +98,18 @@ def fit_member(
         No finite loss was reached and there is no previous model to keep.
     """
     functions = function_set(settings)
+    repulsion = _repulsion(settings)
     check_frames(frames, functions.elements)
     places, held = split_frames(
         frames, settings.training.validation_fraction, seed=seed, member=member
     )
     with _one_thread():
-        data = describe([frames[i] for i in places], functions)
+        data = describe([frames[i] for i in places], functions, repulsion)
         standard = standardise(data, settings.training.energy_scale)
         training = _part(data, standard, settings)
         validation = None
         if held:
-            others = describe([frames[i] for i in held], functions)
+            others = describe([frames[i] for i in held], functions, repulsion)
             validation = _part(others, standard, settings)
         start, warm = _start(functions, settings, standard, previous, (seed, member))
         layout = _layout(functions, settings)
@@ -165,8 +174,8 @@ def _start(
     usable = (
         settings.training.start == "previous"
         and previous is not None
-        and (previous.functions, previous.hidden, previous.activation)
-        == (functions, potential.hidden, potential.activation)
+        and (previous.functions, previous.hidden, previous.activation, previous.repulsion)
+        == (functions, potential.hidden, potential.activation, _repulsion(settings))
     )
     if usable and previous is not None:
         parts = [_restated(previous, standard, e) for e in range(len(functions.elements))]
@@ -210,6 +219,7 @@ def _model(
         scale=standard.scale,
         reference_energies=standard.reference_energies,
         energy_scale=standard.energy_scale,
+        repulsion=_repulsion(settings),
         facts=facts,
     )
 

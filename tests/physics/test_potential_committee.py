@@ -9,9 +9,10 @@ import torch
 from aga.errors import ModelError, StructureError
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
-from aga.potential.functions import automatic
+from aga.potential.guard import Repulsion
 from aga.potential.model import Model
 from aga.potential.network import Activation, initialise
+from aga.potential.presets import automatic
 from aga.rng import stream
 from aga.structure.candidate import Candidate, FloatArray
 
@@ -34,6 +35,7 @@ def make_model(
         scale=rng.uniform(0.5, 2.0, shape),
         reference_energies=rng.normal(-5.0, 1.0, len(elements)),
         energy_scale=0.7,
+        repulsion=Repulsion(functions.elements),
     )
 
 

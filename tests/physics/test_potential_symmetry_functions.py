@@ -11,7 +11,8 @@ from ase.data import atomic_numbers
 
 from aga.potential.batch import Batch, stress_from_strain
 from aga.potential.descriptor import Descriptor
-from aga.potential.functions import Angular, FunctionSet, Radial, automatic, preset
+from aga.potential.functions import Angular, FunctionSet, Radial
+from aga.potential.presets import automatic, preset
 from aga.structure.candidate import Candidate, FloatArray
 
 ANATASE = np.array([[3.785, 0.0, 0.0], [0.0, 3.785, 0.0], [1.8925, 1.8925, 4.757]])

@@ -16,8 +16,9 @@ from matscipy.calculators.manybody.explicit_forms.tersoff_brenner import (
 from aga.config.schema import Settings, TrainingSettings
 from aga.errors import DataError, SearchFailedError
 from aga.potential.committee import NetworkCommittee
-from aga.potential.functions import automatic
+from aga.potential.guard import Repulsion
 from aga.potential.network import initialise
+from aga.potential.presets import automatic
 from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame
@@ -90,7 +91,7 @@ def two_elements(count: int, seed: int = 1) -> list[Frame]:
 
 def test_stored_jacobians_and_streamed_kernels_are_one_function() -> None:
     frames, functions = two_elements(9), automatic(["O", "Ti"], 5.0)
-    data = describe(frames, functions)
+    data = describe(frames, functions, Repulsion(functions.elements))
     standard = standardise(data, 1.0)
     targets = data.targets(standard.reference_energies, frame_weights(data, standard, 1.0))
     generator = torch.Generator().manual_seed(2)
@@ -134,7 +135,7 @@ def test_the_loss_by_hand() -> None:
 def test_frames_above_the_lowest_fade() -> None:
     frames = [silicon(f"h{k}") for k in range(3)]
     frames = [replace(f, energy=8 * e) for f, e in zip(frames, (-4.6, -4.1, -2.6), strict=True)]
-    data = describe(frames, automatic(["Si"], 5.0))
+    data = describe(frames, automatic(["Si"], 5.0), Repulsion(("Si",)))
     weights = frame_weights(data, standardise(data, 0.5), 0.5)
     assert weights == pytest.approx([1.0, 0.5, 1 / 17])
 

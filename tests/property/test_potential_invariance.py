@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from aga.potential.batch import Batch
 from aga.potential.descriptor import Descriptor
-from aga.potential.functions import automatic
+from aga.potential.presets import automatic
 from aga.structure.candidate import Candidate, FloatArray
 
 DESCRIPTOR = Descriptor(automatic(["O", "Ti"], 4.0))

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from aga.errors import InputError
-from aga.potential.functions import Angular, FunctionSet, Radial, automatic, preset
+from aga.potential.functions import Angular, FunctionSet, Radial
+from aga.potential.presets import automatic, preset
 
 
 def test_the_tio2_preset_is_the_published_one() -> None:
@@ -40,7 +41,15 @@ def test_the_automatic_set_is_moderate(elements: list[str], low: int, high: int)
 
 
 def test_json_keeps_every_bit() -> None:
-    functions = automatic(["Ti", "O"], 5.3)
+    functions = FunctionSet(
+        elements=("O", "Ti"),
+        cutoff=5.3,
+        cutoff_function="polynomial5",
+        inner=0.1,
+        radial=(Radial("O", 1 / 3, 0.7, cutoff=4.1), Radial("Ti", 0.2, centre="O")),
+        angular=(Angular(("O", "Ti"), 0.1, 2.5, -1.0, narrow=True, centre="Ti"),),
+    )
+    assert (len(functions.of("O")), len(functions.of("Ti")), functions.size) == (2, 2, 2)
     again = FunctionSet.from_dict(json.loads(json.dumps(functions.to_dict())))
     assert again == functions
     assert hash(again) == hash(functions)
@@ -58,7 +67,16 @@ def test_json_keeps_every_bit() -> None:
         {"radial": ()},
         {"radial": (Radial("H", 1.0, 0.0),)},
         {"radial": (Radial("O", float("inf"), 0.0),)},
-        {"angular": (Angular(("O", "O"), 0.1, 5, 1.0),)},
+        {"angular": (Angular(("O", "O"), 0.1, 0.9, 1.0),)},
+        {"angular": (Angular(("O", "O"), 0.1, float("nan"), 1.0),)},
+        {"angular": (Angular(("O", "O"), 0.1, 1, 1.5),)},
+        {"angular": (Angular(("O", "O"), 0.1, 1, 1.0, cutoff=5.5),)},
+        {"angular": (Angular(("O", "O"), 0.1, 1, 1.0, cutoff=0.0),)},
+        {"radial": (Radial("O", 1.0, centre="Ti"),)},
+        {"radial": (Radial("O", 1.0, centre="H"),)},
+        {"cutoff_function": "gaussian"},
+        {"inner": 1.0},
+        {"inner": 0.2, "cutoff_function": "tanh3"},
         {"angular": (Angular(("O", "H"), 0.1, 1, 1.0),)},
     ],
 )

@@ -9,9 +9,10 @@ import torch
 from safetensors.numpy import load, save
 
 from aga.errors import ModelError
-from aga.potential.functions import automatic
+from aga.potential.guard import Repulsion
 from aga.potential.model import SCHEMA, Model
 from aga.potential.network import initialise
+from aga.potential.presets import automatic
 from aga.rng import stream
 
 
@@ -29,6 +30,7 @@ def model() -> Model:
         scale=rng.uniform(0.1, 2.0, (2, functions.size)),
         reference_energies=np.array([-432.1, -1e-300]),
         energy_scale=1 / 3,
+        repulsion=Repulsion(functions.elements),
         facts={"member": 2, "metrics": {"energy_mae": 0.1 + 0.2, "stress_mae": None}},
     )
 
@@ -105,11 +107,18 @@ def test_an_element_without_a_network_is_refused(
         Model.from_bytes(data)
 
 
-def test_another_repulsion_is_refused(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = model.to_bytes()
-    monkeypatch.setattr("aga.potential.model._GUARD", {"kind": "another"})
-    with pytest.raises(ModelError, match="another repulsion"):
-        Model.from_bytes(data)
+def test_the_repulsion_is_stored(model: Model) -> None:
+    assert Model.from_bytes(model.to_bytes()).repulsion == model.repulsion
+    without = replace(model, repulsion=None)
+    assert Model.from_bytes(without.to_bytes()).repulsion is None
+    narrow = replace(model, repulsion=Repulsion(model.functions.elements, 0.3, 0.5))
+    assert Model.from_bytes(narrow.to_bytes()).repulsion == narrow.repulsion
+
+
+def test_an_unknown_repulsion_is_refused(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Repulsion, "to_dict", lambda _: {"kind": "another"})
+    with pytest.raises(ModelError, match="another"):
+        Model.from_bytes(model.to_bytes())
 
 
 @pytest.mark.parametrize("name", ["mean", "scale", "reference_energies"])
