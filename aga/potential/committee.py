@@ -76,7 +76,7 @@ class NetworkCommittee:
         G, moments = self.descriptor.values_and_moments(pairs)
         atomic, adjoints = self._networks(G, pairs)
         energies = _totals(atomic, batch)
-        extra, push, squeeze = repelled(self.repulsion, batch, pairs)
+        extra, push, squeeze, _ = repelled(self.repulsion, batch, pairs)
         gradient, strain = self.descriptor.vjp(pairs, adjoints.mean(axis=0), moments)
         return Evaluation(
             energies=energies.mean(axis=0) + extra,
@@ -104,9 +104,9 @@ class NetworkCommittee:
         G, moments = self.descriptor.values_and_moments(pairs)
         atomic, adjoints = self._networks(G, pairs)
         energies = _totals(atomic, batch)
-        extra, push, squeeze = repelled(self.repulsion, batch, pairs)
+        extra, push, squeeze, share = repelled(self.repulsion, batch, pairs)
         gradients, strains = self.descriptor.vjp(pairs, adjoints, moments)
-        mean = energies.mean(axis=0) + extra
+        mean, shares = energies.mean(axis=0) + extra, atomic.mean(axis=0) + share
         spread = energies.std(axis=0) / batch.counts
         forces = -(gradients.mean(axis=0) + push)
         deviation = np.linalg.norm(gradients.std(axis=0), axis=1)
@@ -114,8 +114,10 @@ class NetworkCommittee:
         return [
             Prediction(
                 energy=float(mean[b]),
+                energies=shares[start:end],
                 energy_spread=float(spread[b]),
                 forces=forces[start:end],
+                forces_spread=deviation[start:end],
                 force_spread=float(deviation[start:end].max()),
                 stress=stress[b],
             )

@@ -45,11 +45,15 @@ class _Tables(NamedTuple):
 
 
 class Repelled(NamedTuple):
-    """Repulsion of a batch: (B,) eV, (N, 3) ∂E/∂R in eV/Å, (B, 3, 3) ∂E/∂ε in eV."""
+    """Repulsion of a batch: (B,) eV, (N, 3) ∂E/∂R in eV/Å, (B, 3, 3) ∂E/∂ε in eV.
+
+    ``atomic`` (N,) eV: half of each pair's for either atom.
+    """
 
     energies: FloatArray
     gradient: FloatArray
     strain: FloatArray
+    atomic: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +131,19 @@ class Repulsion:
         gradient = np.zeros((len(pairs.starts), 3))
         strain = np.zeros((pairs.structures, 3, 3))
         _evaluate(_tables(self), pairs.arrays, pairs.species, atomic, gradient, strain)
-        return Repelled(batch.sum(atomic), gradient, strain)
+        return Repelled(batch.sum(atomic), gradient, strain, atomic)
 
 
 def repelled(repulsion: Repulsion | None, batch: Batch, pairs: Pairs) -> Repelled:
     """Give the repulsion of every structure; zeros where there is none."""
     if repulsion is not None:
         return repulsion.evaluate(batch, pairs)
-    structures = pairs.structures
+    structures, atoms = pairs.structures, len(pairs.starts)
     return Repelled(
-        np.zeros(structures), np.zeros((len(pairs.starts), 3)), np.zeros((structures, 3, 3))
+        energies=np.zeros(structures),
+        gradient=np.zeros((atoms, 3)),
+        strain=np.zeros((structures, 3, 3)),
+        atomic=np.zeros(atoms),
     )
 
 

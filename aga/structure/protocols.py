@@ -34,14 +34,18 @@ RelaxReason = Literal["converged", "step_limit", "exploded", "untrusted"]
 class Prediction:
     """What a committee says of one structure.
 
-    ``energy`` eV (mean); ``energy_spread`` eV/atom (standard deviation over members of the
-    energy per atom); ``forces`` (n, 3) eV/Å (mean); ``force_spread`` eV/Å (largest over atoms
-    of the norm of the members' standard deviation); ``stress`` (6,) eV/Å³, ASE sign, Voigt.
+    ``energy`` eV (mean); ``energies`` (n,) eV, the shares of the atoms, which add up to it;
+    ``energy_spread`` eV/atom (standard deviation over members of the energy per atom);
+    ``forces`` (n, 3) eV/Å (mean); ``forces_spread`` (n,) eV/Å (of each atom the norm of the
+    members' standard deviation) and ``force_spread`` the largest of them; ``stress`` (6,)
+    eV/Å³, ASE sign, Voigt.
     """
 
     energy: float
+    energies: FloatArray
     energy_spread: float
     forces: FloatArray
+    forces_spread: FloatArray
     force_spread: float
     stress: FloatArray
 

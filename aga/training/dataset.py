@@ -110,7 +110,7 @@ def describe(
             frames=[{"file": frames[index].source, "frame": index, "problem": str(error)}],
         ) from error
     G, moments = descriptor.values_and_moments(pairs)
-    energy, push, squeeze = repelled(repulsion, batch, pairs)
+    energy, push, squeeze, _ = repelled(repulsion, batch, pairs)
     composition = np.zeros((len(frames), len(functions.elements)))
     np.add.at(composition, (batch.owners, pairs.species), 1.0)
     has_forces = np.array([float(f.forces is not None) for f in frames])

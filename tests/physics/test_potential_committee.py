@@ -103,7 +103,8 @@ def test_mean_and_standard_deviation_of_the_members() -> None:
         assert said.energy_spread == pytest.approx(energies.std() / 6, rel=1e-9)
         np.testing.assert_allclose(said.forces, forces.mean(axis=0), atol=1e-11)
         norms = np.sqrt((forces.std(axis=0) ** 2).sum(axis=1))
-        assert said.force_spread == pytest.approx(norms.max(), rel=1e-9)
+        np.testing.assert_allclose(said.forces_spread, norms, rtol=1e-9)
+        assert said.force_spread == said.forces_spread.max()
         stress = np.mean([p[k].stress for p in alone], axis=0)
         np.testing.assert_allclose(said.stress, stress, atol=1e-12)
     np.testing.assert_allclose(
@@ -111,6 +112,22 @@ def test_mean_and_standard_deviation_of_the_members() -> None:
         [[p.energy for p in said] for said in alone],
         rtol=1e-12,
     )
+
+
+def test_shares_of_the_atoms_add_up_to_the_energy() -> None:
+    """The repulsion of the close pair is shared by its two atoms and by no other."""
+    models = [make_model(s) for s in range(3)]
+    near, far = (make_candidate(str(r), shortest=r) for r in (0.5, 2.0))
+    for said in NetworkCommittee(models).predict([near, far]):
+        assert said.energies.shape == (6,)
+        assert said.energy == pytest.approx(said.energies.sum(), rel=1e-12)
+    bare = NetworkCommittee([replace(model, repulsion=None) for model in models])
+    (with_it,), (without,) = (c.predict([near]) for c in (NetworkCommittee(models), bare))
+    share = with_it.energies - without.energies
+    close = np.argsort(share)[-2:]
+    assert sorted(near.numbers[close]) == [8, 22]
+    assert share[close[0]] == pytest.approx(share[close[1]], rel=1e-9)
+    assert (np.delete(share, close) < 1e-3 * share[close[0]]).all()
 
 
 def test_evaluation_of_a_batch_agrees_with_the_predictions() -> None:

@@ -64,8 +64,10 @@ class PairModel:
         return [
             Prediction(
                 energy=float(said.energies[b]),
+                energies=np.full(batch.counts[b], said.energies[b] / batch.counts[b]),
                 energy_spread=self.spread,
                 forces=-said.gradient[batch.offsets[b] : batch.offsets[b + 1]],
+                forces_spread=np.full(batch.counts[b], 0.25),
                 force_spread=0.25,
                 stress=stress[b],
             )

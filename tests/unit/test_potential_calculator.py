@@ -24,8 +24,10 @@ class Counting:
         return [
             Prediction(
                 energy=-4.0 * len(c),
+                energies=np.full(len(c), -4.0),
                 energy_spread=0.01,
                 forces=np.full((len(c), 3), 0.5),
+                forces_spread=np.full(len(c), 0.2),
                 force_spread=0.2,
                 stress=np.arange(6.0),
             )
