@@ -115,7 +115,7 @@ def test_mean_and_standard_deviation_of_the_members() -> None:
 
 
 def test_shares_of_the_atoms_add_up_to_the_energy() -> None:
-    """The repulsion of the close pair is shared by its two atoms and by no other."""
+    """The repulsion of the close pair is that of its two atoms, half and half."""
     models = [make_model(s) for s in range(3)]
     near, far = (make_candidate(str(r), shortest=r) for r in (0.5, 2.0))
     for said in NetworkCommittee(models).predict([near, far]):
@@ -126,7 +126,7 @@ def test_shares_of_the_atoms_add_up_to_the_energy() -> None:
     share = with_it.energies - without.energies
     close = np.argsort(share)[-2:]
     assert sorted(near.numbers[close]) == [8, 22]
-    assert share[close[0]] == pytest.approx(share[close[1]], rel=1e-9)
+    assert share[close[0]] == pytest.approx(share[close[1]], rel=1e-3)
     assert (np.delete(share, close) < 1e-3 * share[close[0]]).all()
 
 
