@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from aga.config.base import NonNegative, Positive, Section
 from aga.config.composition import Composition, ElementPair
+from aga.config.potential import DeepSettings, PotentialSettings
 
 __all__ = [
     "AcquisitionSettings",
     "BudgetSettings",
     "ConvergenceSettings",
+    "DeepSettings",
     "MachineSettings",
     "OperatorWeights",
     "OracleSettings",
@@ -27,17 +30,8 @@ __all__ = [
 MIN_INITIAL = 4
 """Labelled structures without which no committee can be trained."""
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=True
-    )
-
-
-class OperatorWeights(_Model):
+class OperatorWeights(Section):
     """Relative share of each operator among the offspring of a generation."""
 
     random: NonNegative = Field(0.35, description="random symmetric immigrants")
@@ -55,7 +49,7 @@ class OperatorWeights(_Model):
         return self
 
 
-class AcquisitionSettings(_Model):
+class AcquisitionSettings(Section):
     """Which relaxed candidates go to the reference method."""
 
     picks_per_iteration: int = Field(6, ge=1, description="reference jobs per iteration")
@@ -79,7 +73,7 @@ class AcquisitionSettings(_Model):
     )
 
 
-class ConvergenceSettings(_Model):
+class ConvergenceSettings(Section):
     """When the best structures count as found."""
 
     stable_iterations: int = Field(
@@ -102,7 +96,7 @@ class ConvergenceSettings(_Model):
     )
 
 
-class BudgetSettings(_Model):
+class BudgetSettings(Section):
     """What the search may spend; it ends with its best structures when one is used up."""
 
     reference_calls: int = Field(150, ge=1, description="reference energy+force evaluations")
@@ -110,7 +104,7 @@ class BudgetSettings(_Model):
     wall_time: Positive | None = Field(None, description="hours")
 
 
-class SearchSettings(_Model):
+class SearchSettings(Section):
     """The genetic algorithm."""
 
     composition: Composition = Field(description="chemical formula, e.g. Si8 or TiO2")
@@ -174,28 +168,7 @@ class SearchSettings(_Model):
         return {el: n * units for el, n in sorted(self.composition.counts().items())}
 
 
-class PotentialSettings(_Model):
-    """The committee of neural network potentials."""
-
-    members: int = Field(4, ge=2, description="networks in the committee")
-    preset: Literal["tio2", "cuauoh"] | None = Field(
-        None, description="published symmetry functions; an automatic set where empty"
-    )
-    cutoff: Positive = Field(4.5, le=20, description="Å, of the automatic symmetry functions")
-    hidden: tuple[int, ...] = Field((20, 20), description="nodes of the hidden layers")
-    activation: Literal["tanh", "softplus", "silu"] = "softplus"
-    repulsion: Literal["zbl", "none"] = Field(
-        "zbl", description="of nuclei at short range, part of the model"
-    )
-
-    @model_validator(mode="after")
-    def _layers(self) -> Self:
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError("hidden: needs at least one layer of at least one node")
-        return self
-
-
-class TrainingSettings(_Model):
+class TrainingSettings(Section):
     """Fitting the committee to the reference method."""
 
     focal_gamma: NonNegative = Field(
@@ -227,7 +200,7 @@ class TrainingSettings(_Model):
     )
 
 
-class OracleSettings(_Model):
+class OracleSettings(Section):
     """The reference method. ``options`` are those of the engine."""
 
     engine: str = Field(
@@ -242,7 +215,7 @@ class OracleSettings(_Model):
     options: dict[str, Any] = Field(default_factory=dict, description="the engine's own settings")
 
 
-class MachineSettings(_Model):
+class MachineSettings(Section):
     """What differs from site to site; may stand in a file of its own."""
 
     database: str | None = Field(
@@ -265,7 +238,7 @@ class MachineSettings(_Model):
     )
 
 
-class Settings(_Model):
+class Settings(Section):
     """Everything that one search needs to know."""
 
     search: SearchSettings

@@ -13,7 +13,7 @@ import torch
 
 from aga.errors import ModelError
 from aga.potential.batch import Batch, Evaluation, stress_from_strain
-from aga.potential.descriptor import Descriptor
+from aga.potential.descriptors import make_descriptor
 from aga.potential.guard import repelled
 from aga.potential.model import Model
 from aga.potential.neighbours import Pairs
@@ -53,7 +53,7 @@ class NetworkCommittee:
                 )
         self.models = tuple(models)
         self.version = version
-        self.descriptor = Descriptor(first.functions)
+        self.descriptor = make_descriptor(first.functions)
         self.repulsion = first.repulsion
         self._weights = [_stack(self.models, symbol) for symbol in first.functions.elements]
 

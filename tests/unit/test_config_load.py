@@ -111,7 +111,7 @@ def test_an_unknown_key_may_belong_to_another_section(tmp_path: Path) -> None:
     found = problems(write(tmp_path, "search: {composition: Si8, cutoff: 5}\n"))
     assert found["search.cutoff"].hint == "did you mean potential.cutoff?"
     found = problems(write(tmp_path, "search: {composition: Si8}\npotential: {zzz: 5}\n"))
-    assert "known here: members, preset" in (found["potential.zzz"].hint or "")
+    assert "known here: members, descriptor" in (found["potential.zzz"].hint or "")
 
 
 def test_duplicate_keys(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import torch
 from safetensors.numpy import load, save
 
 from aga.errors import ModelError
+from aga.potential.files import SCHEMA
 from aga.potential.guard import Repulsion
-from aga.potential.model import SCHEMA, Model
+from aga.potential.model import Model
 from aga.potential.network import initialise
 from aga.potential.presets import automatic
 from aga.rng import stream
@@ -101,7 +102,7 @@ def test_an_element_without_a_network_is_refused(
         replace(model, weights={"O": model.weights["O"]})
     arrays = {k: v for k, v in model.arrays().items() if not k.startswith("Ti.")}
     header = header_of(model.to_bytes())
-    monkeypatch.setattr("aga.potential.model._checksum", lambda *_: header["sha256"])
+    monkeypatch.setattr("aga.potential.files._checksum", lambda *_: header["sha256"])
     data = save(arrays, metadata={"aga": json.dumps(header)})
     with pytest.raises(ModelError, match="no network for Ti"):
         Model.from_bytes(data)
