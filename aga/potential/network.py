@@ -28,8 +28,11 @@ __all__ = [
     "unflatten",
 ]
 
-Activation = Literal["tanh", "softplus", "silu"]
-"""Non-linearity of the hidden layers; the output layer is linear."""
+Activation = Literal["tanh", "softplus", "silu", "logistic", "gaussian", "identity"]
+"""Non-linearity of the hidden layers; the output layer is linear.
+
+The last three are for potentials made elsewhere: 1/(1 + e^{−a}), e^{−a²/2} and a.
+"""
 
 Layer = tuple[Tensor, Tensor]
 """Matrix (M, n_in, n_out) and bias (M, n_out) of one layer of M members."""
@@ -57,8 +60,15 @@ def activate(kind: Activation, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         z = torch.tanh(a)
         first = 1.0 - z * z
         return z, first, -2.0 * z * first
+    if kind == "gaussian":
+        z = torch.exp(-0.5 * a * a)
+        return z, -a * z, (a * a - 1.0) * z
+    if kind == "identity":
+        return a, torch.ones_like(a), torch.zeros_like(a)
     s = torch.sigmoid(a)
     ds = s * (1.0 - s)
+    if kind == "logistic":
+        return s, ds, ds * (1.0 - 2.0 * s)
     if kind == "softplus":
         return torch.nn.functional.softplus(a), s, ds
     return a * s, s + a * ds, ds * (2.0 + a * (1.0 - 2.0 * s))
@@ -68,6 +78,9 @@ def _value_and_slope(kind: Activation, a: Tensor) -> tuple[Tensor, Tensor]:
     if kind == "tanh":
         z = torch.tanh(a)
         return z, 1.0 - z * z
+    if kind in {"gaussian", "identity", "logistic"}:
+        value, slope, _ = activate(kind, a)
+        return value, slope
     s = torch.sigmoid(a)
     if kind == "softplus":
         return torch.nn.functional.softplus(a), s
