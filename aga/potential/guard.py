@@ -113,6 +113,21 @@ class Repulsion:
         """Distance in Å beyond which no pair repels."""
         return float(_tables(self).outer.max())
 
+    def reach_of(self, first: str, second: str) -> float:
+        """Distance in Å beyond which nuclei of these two elements do not repel."""
+        s, t = self.elements.index(first), self.elements.index(second)
+        return float(_tables(self).outer[s, t])
+
+    def of_pair(
+        self, first: str, second: str, distances: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Give energies in eV, and their slopes dE/dR in eV/Å, of two nuclei at distances in Å."""
+        s, t = self.elements.index(first), self.elements.index(second)
+        tables, outer = _tables(self), self.reach_of(first, second)
+        values = [_pair(tables, s, t, r) if r < outer else (0.0, 0.0) for r in distances.tolist()]
+        energies, slopes = np.array(values).reshape(-1, 2).T
+        return energies, slopes
+
     def evaluate(self, batch: Batch, pairs: Pairs) -> Repelled:
         """Give the repulsion of every structure: energies, gradient (minus the forces), strain.
 
