@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from aga.potential.functions import FunctionSet
+    from aga.potential.model import Model
     from aga.store.repository import Repository
 
 settings.register_profile(
@@ -113,6 +115,39 @@ def repository(embedded_database: str) -> Iterator[Repository]:
 
     with Repository.open(embedded_database) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def make_member() -> Callable[..., Model]:
+    """Give a function that makes a member of a committee with random weights."""
+    import torch
+
+    from aga.potential.guard import Repulsion
+    from aga.potential.model import Model
+    from aga.potential.network import initialise
+    from aga.potential.presets import automatic
+    from aga.rng import stream
+
+    def make(
+        seed: int, elements: tuple[str, ...] = ("O", "Ti"), functions: FunctionSet | None = None
+    ) -> Model:
+        chosen = automatic(elements, 4.0) if functions is None else functions
+        generator, rng = torch.Generator().manual_seed(seed), stream(seed, "member")
+        shape = (len(elements), chosen.size)
+        return Model(
+            functions=chosen,
+            hidden=(7, 5),
+            activation="tanh",
+            weights={el: initialise(chosen.size, (7, 5), generator) for el in elements},
+            mean=rng.normal(1.0, 0.2, shape),
+            scale=rng.uniform(0.5, 2.0, shape),
+            reference_energies=rng.normal(-5.0, 0.1, len(elements)),
+            energy_scale=0.7,
+            repulsion=Repulsion(chosen.elements),
+            facts={"member": seed},
+        )
+
+    return make
 
 
 @pytest.fixture(autouse=True)

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from aga.errors import StructureError
-from aga.structure.candidate import Candidate
+from aga.errors import InputError, ModelError
+from aga.potential.atoms import predict_atoms
+from aga.potential.committee import NetworkCommittee
+from aga.potential.model import Model
 from aga.structure.protocols import Committee
 
-__all__ = ["CommitteeCalculator"]
+__all__ = ["CommitteeCalculator", "read_committee", "read_member"]
 
 
 class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped here
-    """Energy (eV), forces (eV/Å) and stress (eV/Å³, ASE sign, Voigt) of a committee's mean.
+    """The mean of a committee and the spread of its members.
 
-    ``results`` also has ``energy_spread`` (eV/atom, standard deviation over the members) and
-    ``force_spread`` (eV/Å, largest over the atoms).
+    ``results`` has
+
+    ``energy``, ``free_energy``
+        eV.
+    ``energies``
+        (n,) eV, the shares of the atoms, which add up to the energy.
+    ``forces``
+        (n, 3) eV/Å.
+    ``stress``
+        (6,) eV/Å³, ASE's sign and Voigt order; where the cell has a volume.
+    ``energy_spread``
+        eV/atom, standard deviation of the members' energies per atom.
+    ``forces_spread``
+        (n,) eV/Å, for each atom the norm of the standard deviation of the members' forces.
+    ``force_spread``
+        eV/Å, the largest of them.
+
+    Structures may be periodic in any directions or in none.
 
     Parameters
     ----------
@@ -29,11 +49,38 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
         Those of ASE's ``Calculator``.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+    implemented_properties: ClassVar[list[str]] = [
+        *("energy", "free_energy", "energies", "forces", "stress")
+    ]
 
     def __init__(self, committee: Committee, **kwargs: Any) -> None:  # noqa: ANN401 - ASE's own
         super().__init__(**kwargs)
         self.committee = committee
+
+    @classmethod
+    def from_files(
+        cls,
+        paths: str | Path | Iterable[str | Path],
+        **kwargs: Any,  # noqa: ANN401 - ASE's own
+    ) -> Self:
+        """Read model files, one for each member.
+
+        Parameters
+        ----------
+        paths
+            One file or several.
+        **kwargs
+            Those of ASE's ``Calculator``.
+
+        Raises
+        ------
+        aga.errors.InputError
+            A file is not there.
+        aga.errors.ModelError
+            One that can't be read, or models that do not fit together; names the file.
+        """
+        listed = [paths] if isinstance(paths, str | Path) else list(paths)
+        return cls(read_committee([Path(path) for path in listed]), **kwargs)
 
     def calculate(
         self,
@@ -41,25 +88,54 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Predict energy, forces, stress and their spreads at once.
+        """Predict everything at once.
 
         Raises
         ------
         aga.errors.StructureError
-            The atoms are not periodic in three directions, or nothing can be computed for them.
+            Nothing can be computed for the atoms: a position that is not finite, two atoms on
+            one point, a cell without volume.
+        aga.errors.ModelError
+            An element without a network.
         """
         super().calculate(atoms, properties, system_changes)
-        if not self.atoms.pbc.all():
-            raise StructureError(
-                "the committee knows only structures periodic in three directions",
-                remedy="put a cluster or slab into a cell with enough vacuum and set pbc=True",
-            )
-        prediction = self.committee.predict([Candidate.from_ase(self.atoms, name="atoms")])[0]
-        self.results = {
-            "energy": prediction.energy,
-            "free_energy": prediction.energy,
-            "forces": prediction.forces.copy(),
-            "stress": prediction.stress.copy(),
-            "energy_spread": prediction.energy_spread,
-            "force_spread": prediction.force_spread,
+        self.results = {}  # where the prediction fails, none of the last one stays
+        (said,) = predict_atoms(self.committee, [self.atoms])
+        results: dict[str, Any] = {
+            "energy": said.energy,
+            "free_energy": said.energy,
+            "energies": said.energies.copy(),
+            "forces": said.forces.copy(),
+            "energy_spread": said.energy_spread,
+            "forces_spread": said.forces_spread.copy(),
+            "force_spread": said.force_spread,
         }
+        if np.isfinite(said.stress).all():
+            results["stress"] = said.stress.copy()
+        self.results = results
+
+
+def read_member(path: Path) -> Model:
+    """Read one model file.
+
+    Raises
+    ------
+    aga.errors.InputError
+        It is not there.
+    aga.errors.ModelError
+        It can't be read; names the file.
+    """
+    try:
+        return Model.from_bytes(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", file=str(path)) from error
+    except ModelError as error:
+        raise ModelError(
+            f"{path}: {error.message}", remedy=error.remedy, **{**error.facts, "file": str(path)}
+        ) from error
+
+
+def read_committee(paths: Sequence[Path]) -> NetworkCommittee:
+    """Read model files, one for each member; raises as :func:`read_member`."""
+    models = [read_member(path) for path in paths]
+    return NetworkCommittee(models, version=", ".join(path.name for path in paths))

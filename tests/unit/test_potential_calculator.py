@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
-from ase import Atoms
 from ase.build import bulk
 
-from aga.errors import StructureError
 from aga.potential.calculator import CommitteeCalculator
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Prediction
@@ -51,8 +48,8 @@ def test_results_and_caching() -> None:
     assert committee.calls == 2
 
 
-def test_clusters_are_refused() -> None:
-    atoms = Atoms("Si2", [[0, 0, 0], [0, 0, 2.3]], cell=[9, 9, 9], pbc=False)
+def test_names_of_the_shares_are_those_of_ase() -> None:
+    atoms = bulk("Si")
     atoms.calc = CommitteeCalculator(Counting())
-    with pytest.raises(StructureError, match="periodic"):
-        atoms.get_potential_energy()
+    np.testing.assert_array_equal(atoms.get_potential_energies(), [-4.0, -4.0])
+    np.testing.assert_array_equal(atoms.calc.results["forces_spread"], [0.2, 0.2])
