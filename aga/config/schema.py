@@ -145,9 +145,17 @@ class SearchSettings(Section):
     fingerprint_tolerance: Positive = Field(
         0.02, description="cosine distance of fingerprints below which two structures are one"
     )
-    symmetry_tolerance: Positive = Field(0.05, description="Å, for naming space groups")
+    symmetry_tolerance: Positive = Field(
+        0.05, description="Å, for naming space groups and for those that relax_symmetry keeps"
+    )
     relax_steps: int = Field(200, ge=1, description="steps of a relaxation on the committee")
     relax_force: Positive = Field(0.02, description="eV/Å at which a relaxation is converged")
+    relax_optimizer: Literal["lbfgs", "fire"] = Field(
+        "lbfgs", description="how structures are relaxed on the committee"
+    )
+    relax_symmetry: bool = Field(
+        False, description="keep the space group of the start in relaxations on the committee"
+    )
     acquisition: AcquisitionSettings = Field(default_factory=AcquisitionSettings)
     convergence: ConvergenceSettings = Field(default_factory=ConvergenceSettings)
     budget: BudgetSettings = Field(default_factory=BudgetSettings)

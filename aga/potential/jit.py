@@ -13,7 +13,19 @@ __all__ = ["compiled", "vectorised"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
-KERNEL_FILES = ("block", "guard", "jit", "kernels", "minimise", "neighbours", "tangents")
+KERNEL_FILES = (
+    "block",
+    "fire",
+    "fixed_symmetry",
+    "guard",
+    "jit",
+    "kernels",
+    "lbfgs",
+    "minimise",
+    "neighbours",
+    "steps",
+    "tangents",
+)
 """The modules with compiled functions."""
 
 

@@ -1,167 +1,186 @@
-"""One structure on its way to a minimum of the enthalpy, atoms and cell together.
+"""Many structures on their way to minima of the enthalpy, stepped by one kernel call.
 
-Limited-memory quasi-Newton steps (L-BFGS) with a bound on every step and a backtracking line
-search, so the enthalpy never rises. The coordinates are the atoms' displacements δ (Å) and
-L·ε, with ε a symmetric strain of atoms and cell and L = √n · 2 Å, which makes the cell about as
-stiff as the atoms whatever the size of the cell; a step takes r to (1 + ε + ε²/2)(r + δ).
+All numbers of all structures lie in flat arrays (:mod:`aga.potential.steps`); a step of the
+active ones reads the evaluation of their trials and writes their next trials, without Python for
+each. No number of one structure enters another's.
 """
 
 from __future__ import annotations
 
+from typing import Any, Literal, NamedTuple
+
 import numpy as np
 
+from aga.potential.fire import fire_receive
+from aga.potential.fixed_symmetry import Symmetries, symmetrise
 from aga.potential.jit import compiled
-from aga.structure.candidate import FloatArray
+from aga.potential.lbfgs import History, lbfgs_receive
+from aga.potential.steps import State, Vectors, volume_of
+from aga.structure.candidate import FloatArray, IntArray
+from aga.structure.protocols import RelaxReason
 
-__all__ = ["MAX_DISPLACEMENT", "MAX_STRAIN", "Minimisation"]
+__all__ = [
+    "EXPLODED",
+    "GRACE",
+    "REASONS",
+    "Optimizer",
+    "Pool",
+    "Rules",
+    "Said",
+    "advance",
+    "pack_trials",
+]
 
-MAX_DISPLACEMENT = 0.25
-"""Å that an atom may move in one step, besides moving with the cell."""
+Optimizer = Literal["lbfgs", "fire"]
 
-MAX_STRAIN = 0.06
-"""Largest component of the strain of one step."""
+GRACE = 10
+"""Evaluations for which a structure may be untrusted: random ones start where nothing is known."""
 
-CELL_LENGTH = 2.0
-"""Å, by which √n ε counts as a displacement; hardly matters between 1 and 3."""
+REASONS: tuple[RelaxReason, ...] = (
+    "step_limit",
+    "converged",
+    "step_limit",
+    "exploded",
+    "untrusted",
+)
+"""Names of the numbers in ``STATE["reason"]``; 0 goes on."""
 
-MEMORY = 24
-"""Steps that the approximate Hessian remembers."""
-
-STIFFNESS = 30.0
-"""eV/Å² assumed before anything is known of the curvature."""
-
-MAX_BACKTRACKS = 10
+CONVERGED, STEP_LIMIT, EXPLODED, UNTRUSTED = 1, 2, 3, 4
 
 
-class Minimisation:
-    """The state of one structure: the best point so far and the trial beyond it.
+class Rules(NamedTuple):
+    """What holds for all: eV/Å³, eV/Å, evaluations after the first, eV/atom, the optimizer."""
 
-    Parameters
-    ----------
-    positions, cell
-        (n, 3) and (3, 3) in Å: the first trial.
-    pressure
-        eV/Å³.
-    """
+    pressure: float
+    max_force: float
+    max_steps: int
+    spread_limit: float
+    fire: bool
 
-    def __init__(self, positions: FloatArray, cell: FloatArray, pressure: float = 0.0) -> None:
-        self.trial_positions = np.array(positions)
-        self.trial_cell = np.array(cell)
-        self.positions, self.cell = self.trial_positions, self.trial_cell
-        self.pressure = pressure
-        self.enthalpy = np.inf
-        self.max_force = np.inf
-        """Largest force on an atom at the best point, eV/Å."""
-        self.max_strain_force = np.inf
-        """Largest component of ∂H/∂ε at the best point, eV/atom."""
-        self.stuck = False
-        """No step along the gradient itself lowers the enthalpy: the model's own noise."""
-        self._scale = CELL_LENGTH * float(np.sqrt(len(positions)))
-        size = 3 * len(positions) + 9
-        self._gradient = np.zeros(size)
-        self._direction = np.zeros(size)
-        self._length = 0.0
-        self._backtracks = 0
-        self._history = (np.zeros((MEMORY, size)), np.zeros((MEMORY, size)), np.zeros(MEMORY))
-        self._stored = 0
 
-    def receive(self, energy: float, gradient: FloatArray, strain: FloatArray) -> bool:
-        """Take the evaluation of the trial and make the next trial.
+class Said(NamedTuple):
+    """The evaluation of the active structures, as in :class:`aga.potential.batch.Evaluation`."""
 
-        Parameters
-        ----------
-        energy
-            eV.
-        gradient
-            (n, 3) ∂E/∂R in eV/Å.
-        strain
-            (3, 3) ∂E/∂ε in eV.
+    energies: FloatArray
+    energy_spread: FloatArray
+    gradient: FloatArray
+    strain: FloatArray
 
-        Returns
-        -------
-        bool
-            Whether the trial became the best point.
-        """
-        volume = abs(float(np.linalg.det(self.trial_cell)))
-        enthalpy = energy + self.pressure * volume
-        slope = float(self._gradient @ self._direction)
-        noise = 1e-12 * abs(enthalpy)
-        if enthalpy > self.enthalpy + 1e-4 * self._length * slope + noise:
-            self._backtrack(enthalpy - self.enthalpy, slope)
-            return False
-        cell_part = 0.5 * (strain + strain.T) + self.pressure * volume * np.eye(3)
-        new = np.concatenate([gradient.ravel(), cell_part.ravel() / self._scale])
-        if np.isfinite(self.enthalpy):
-            self._remember(self._length * self._direction, new - self._gradient)
-        self.positions, self.cell = self.trial_positions, self.trial_cell
-        self.enthalpy, self._gradient = enthalpy, new
-        self.max_force = float(np.sqrt((gradient**2).sum(axis=1).max()))
-        self.max_strain_force = float(np.abs(cell_part).max()) / len(gradient)
-        self._backtracks = 0
-        self._choose_direction()
-        self._make_trial(1.0)
-        return True
 
-    def _backtrack(self, rise: float, slope: float) -> None:
-        """Shorten the step to the minimum of the parabola through what is known."""
-        self._backtracks += 1
-        if self._backtracks > MAX_BACKTRACKS:
-            self.stuck = self._stored == 0
-            self._stored = self._backtracks = 0
-            self._choose_direction()
-            self._make_trial(0.1)
-            return
-        length = self._length
-        best = -0.5 * slope * length * length / (rise - slope * length)
-        self._make_trial(min(max(best, 0.1 * length), 0.5 * length))
+class Pool(NamedTuple):
+    """All structures of a relaxation, done, active and waiting."""
 
-    def _remember(self, step: FloatArray, change: FloatArray) -> None:
-        """Keep a step and the change of the gradient along it, if the curvature is positive."""
-        curvature = float(step @ change)
-        if curvature <= 1e-6 * float(step @ step):
-            return
-        steps, changes, inverse = self._history
-        if self._stored == MEMORY:
-            for array in self._history:
-                array[:-1] = array[1:]
-            self._stored -= 1
-        steps[self._stored], changes[self._stored] = step, change
-        inverse[self._stored] = 1.0 / curvature
-        self._stored += 1
-
-    def _choose_direction(self) -> None:
-        d = _descent(*self._history, self._stored, self._gradient)
-        if float(d @ self._gradient) >= 0.0:
-            self._stored = 0
-            d = -self._gradient / STIFFNESS
-        atoms = float(np.sqrt((d[:-9].reshape(-1, 3) ** 2).sum(axis=1).max()))
-        cell = float(np.abs(d[-9:]).max()) / self._scale
-        d *= 1.0 / max(1.0, atoms / MAX_DISPLACEMENT, cell / MAX_STRAIN)
-        self._direction = d
-
-    def _make_trial(self, length: float) -> None:
-        self._length = length
-        step = length * self._direction
-        strain = step[-9:].reshape(3, 3) / self._scale
-        deformation = np.eye(3) + strain + 0.5 * strain @ strain
-        self.trial_positions = (self.positions + step[:-9].reshape(-1, 3)) @ deformation.T
-        self.trial_cell = self.cell @ deformation.T
+    states: Any
+    """(C,) records of :data:`aga.potential.steps.STATE`."""
+    vectors: Vectors
+    history: History
+    symmetries: Symmetries
 
 
 @compiled
-def _descent(
-    steps: FloatArray, changes: FloatArray, inverse: FloatArray, stored: int, g: FloatArray
-) -> FloatArray:
-    """Give −H⁻¹ g by the two-loop recursion (Nocedal & Wright, algorithm 7.4)."""
-    d = -g
-    if stored == 0:
-        return d / STIFFNESS
-    along = np.empty(stored)
-    for k in range(stored - 1, -1, -1):
-        along[k] = inverse[k] * np.sum(steps[k] * d)
-        d -= along[k] * changes[k]
-    last = stored - 1
-    d /= inverse[last] * np.sum(changes[last] * changes[last])
-    for k in range(stored):
-        d += steps[k] * (along[k] - inverse[k] * np.sum(changes[k] * d))
-    return d
+def advance(pool: Pool, active: IntArray, said: Said, rules: Rules) -> int:
+    """Take the evaluations of the active structures' trials; give the number that are done.
+
+    Sets ``reason`` where one is done, and makes the next trial of the others.
+    """
+    done, first = 0, 0
+    for b in range(len(active)):
+        state = pool.states[active[b]]
+        own = _own(pool.vectors, state.start, state.start + state.size)
+        last = first + state.atoms
+        enthalpy = said.energies[b] + rules.pressure * volume_of(own.trial)
+        state.evaluations += 1
+        sound = _gather(state, own.fresh, said.gradient[first:last], said.strain[b])
+        if sound and np.isfinite(enthalpy) and np.isfinite(said.energy_spread[b]):
+            _press(own.fresh, rules.pressure * volume_of(own.trial) / state.scale)
+            symmetrise(pool.symmetries, active[b], own.fresh)
+            accepted = True
+            if rules.fire:
+                fire_receive(state, own, enthalpy)
+            else:
+                accepted = lbfgs_receive(state, own, pool.history, enthalpy)
+            if accepted:
+                _measure(state, own.gradient)
+            untrusted = said.energy_spread[b] > rules.spread_limit
+            state.reason = _verdict(state, rules, (accepted, untrusted))
+            volume = volume_of(own.trial)
+            if state.reason == 0 and not state.smallest <= volume <= state.largest:
+                state.reason = EXPLODED
+        else:
+            state.reason = EXPLODED
+        done += state.reason != 0
+        first = last
+    return done
+
+
+@compiled
+def _own(vectors: Vectors, start: int, end: int) -> Vectors:
+    return Vectors(
+        vectors.best[start:end],
+        vectors.trial[start:end],
+        vectors.gradient[start:end],
+        vectors.fresh[start:end],
+        vectors.direction[start:end],
+    )
+
+
+@compiled
+def _gather(state: State, fresh: FloatArray, gradient: FloatArray, strain: FloatArray) -> bool:
+    """Bring ∂E/∂R and ∂E/∂ε into the coordinates of the steps; tell whether all is finite."""
+    for i in range(len(gradient)):
+        for x in range(3):
+            fresh[3 * i + x] = gradient[i, x]
+    last = len(fresh) - 9
+    for x in range(3):
+        for y in range(3):
+            fresh[last + 3 * x + y] = 0.5 * (strain[x, y] + strain[y, x]) / state.scale
+    total = 0.0
+    for k in range(len(fresh)):
+        total += 0.0 * fresh[k]  # NaN where any is not finite
+    return total == 0.0
+
+
+@compiled
+def _press(fresh: FloatArray, force: float) -> None:
+    for x in range(3):
+        fresh[len(fresh) - 9 + 4 * x] += force
+
+
+@compiled
+def _measure(state: State, gradient: FloatArray) -> None:
+    """Note the largest forces at the best point."""
+    last, largest, strain = len(gradient) - 9, 0.0, 0.0
+    for k in range(0, last, 3):
+        largest = max(largest, gradient[k] ** 2 + gradient[k + 1] ** 2 + gradient[k + 2] ** 2)
+    for k in range(last, last + 9):
+        strain = max(strain, abs(gradient[k]))
+    state.max_force = np.sqrt(largest)
+    state.max_strain_force = strain * state.scale / state.atoms
+
+
+@compiled
+def _verdict(state: State, rules: Rules, known: tuple[bool, bool]) -> int:
+    accepted, untrusted = known
+    if accepted and untrusted and state.evaluations > GRACE:
+        return UNTRUSTED
+    if max(state.max_force, state.max_strain_force) <= rules.max_force:
+        return UNTRUSTED if untrusted else CONVERGED
+    if state.stuck or state.evaluations > rules.max_steps:
+        return STEP_LIMIT
+    return 0
+
+
+@compiled
+def pack_trials(pool: Pool, active: IntArray, positions: FloatArray, cells: FloatArray) -> None:
+    """Write the active structures' trials one after the other, (N, 3) and (B, 3, 3) in Å."""
+    first = 0
+    for b in range(len(active)):
+        state = pool.states[active[b]]
+        trial = pool.vectors.trial[state.start : state.start + state.size]
+        for i in range(state.atoms):
+            for x in range(3):
+                positions[first + i, x] = trial[3 * i + x]
+        for x in range(3):
+            for y in range(3):
+                cells[b, x, y] = trial[3 * state.atoms + 3 * x + y]
+        first += state.atoms

@@ -12,10 +12,9 @@ from aga.config import Settings
 from aga.cycle import Outcome, Trained, run_search
 from aga.oracle.registry import build_oracle
 from aga.potential.committee import NetworkCommittee
-from aga.potential.relax import BatchedRelaxer, Limits
+from aga.potential.relax import BatchedRelaxer
 from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
-from aga.units import ev_per_a3_from_gpa
 
 DIAMOND = -4.62960
 """eV/atom of relaxed diamond and of every other fourfold-coordinated polytype."""
@@ -40,11 +39,8 @@ def search(folder: Path, **settings: object) -> Outcome:
             for m in range(tree.potential.members)
         ]
         committee = NetworkCommittee(models, version=f"v{iteration:03d}")
-        pressure = ev_per_a3_from_gpa(tree.search.pressure)
-        limits = Limits.from_settings(tree.search)
-        return Trained(
-            committee=committee, relaxer=BatchedRelaxer(committee, limits, pressure=pressure)
-        )
+        relaxer = BatchedRelaxer.from_settings(committee, tree.search)
+        return Trained(committee=committee, relaxer=relaxer)
 
     return run_search(tree, oracle, train, folder)
 

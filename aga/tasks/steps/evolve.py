@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from aga.cycle import breed, choose
-from aga.potential.relax import BatchedRelaxer, Limits
+from aga.potential.relax import BatchedRelaxer
 from aga.search.individual import Individual
 from aga.search.propose import initial_structures
 from aga.structure.protocols import Frame, Relaxed
 from aga.tasks.context import StepContext
 from aga.tasks.steps.learn import load_committee
 from aga.training.frames import read_frames
-from aga.units import ev_per_a3_from_gpa
 
 __all__ = ["acquire_picks", "breed_generation", "candidates_of", "relaxer_of", "seed"]
 
@@ -34,10 +33,8 @@ def _own_data(context: StepContext) -> list[Frame]:
 
 def relaxer_of(context: StepContext, version: int) -> BatchedRelaxer:
     """Build the relaxer on a committee of the store."""
-    search = context.settings.search
     committee = load_committee(context.repository, context.search_id, version)
-    pressure = ev_per_a3_from_gpa(search.pressure)
-    return BatchedRelaxer(committee, Limits.from_settings(search), pressure=pressure)
+    return BatchedRelaxer.from_settings(committee, context.settings.search)
 
 
 def breed_generation(context: StepContext) -> dict[str, Any]:
