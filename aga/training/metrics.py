@@ -1,4 +1,4 @@
-"""How good a potential is: errors by quantity, ranks, and whether its spread can be believed."""
+"""How good a potential is: errors by quantity, and ranks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from aga.errors import DataError
 from aga.structure.candidate import FloatArray
 
-__all__ = ["Calibration", "Score", "calibration", "rank_correlation", "score"]
+__all__ = ["Score", "rank_correlation", "score"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,46 +73,3 @@ def rank_correlation(predicted: FloatArray, true: FloatArray) -> float | None:
     x, y = x - x.mean(), y - y.mean()
     norm = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / norm if norm > 0 else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """Predicted spread against actual error.
-
-    ``spread`` and ``error`` (K,) root mean squares in K groups of equal size, ordered by
-    spread; ``rank`` rank correlation of spread with absolute error; ``scale`` the number that
-    the spreads have to be multiplied by to equal the errors on average.
-    """
-
-    spread: FloatArray
-    error: FloatArray
-    rank: float | None
-    scale: float | None
-
-
-def calibration(spread: FloatArray, error: FloatArray, groups: int = 5) -> Calibration:
-    """Compare the spread of a committee with its actual errors, in the same unit.
-
-    Parameters
-    ----------
-    spread
-        (n,) standard deviations, ≥ 0.
-    error
-        (n,) errors of the mean.
-    groups
-        Number of groups, at most n.
-
-    Raises
-    ------
-    aga.errors.DataError
-        Different numbers of values, or none.
-    """
-    s, e = _flat(spread, error)
-    parts = np.array_split(np.argsort(s, kind="stable"), min(groups, len(s)))
-    total = float(np.mean(s**2))
-    return Calibration(
-        spread=np.array([np.sqrt(np.mean(s[part] ** 2)) for part in parts]),
-        error=np.array([np.sqrt(np.mean(e[part] ** 2)) for part in parts]),
-        rank=rank_correlation(s, np.abs(e)),
-        scale=float(np.sqrt(np.mean(e**2) / total)) if total > 0 else None,
-    )
