@@ -21,7 +21,7 @@ INTERRUPTED = 130
 UNEXPECTED = 1
 USAGE = 2
 
-MODULES = ("settings", "run", "ask", "structures", "potential", "database")
+MODULES = ("settings", "run", "ask", "structures", "potential", "database", "bench")
 """Modules of this package that add commands with their ``register(app)``, as the help has them."""
 
 

@@ -1,0 +1,1 @@
+"""Other ways to the same numbers, to compare with."""

@@ -1,0 +1,209 @@
+"""`aga bench speed`: one run, everything side by side."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aga.bench.cases import Case, Form, make_cases
+from aga.bench.peaks import measure_peaks
+from aga.bench.peers.dscribe_acsf import dscribe_values, installed
+from aga.bench.peers.torch_triplets import TorchTriplets
+from aga.bench.process import fresh_process
+from aga.bench.stages import measure_stages
+from aga.bench.threads import threads
+from aga.bench.timing import Samples, interleave
+from aga.errors import InputError
+from aga.potential.batch import Batch
+from aga.potential.committee import NetworkCommittee
+
+__all__ = ["Options", "measure"]
+
+FORMS: tuple[Form, ...] = ("wide", "narrow")
+
+PEERS = ("torch", "torch_factored", "dscribe")
+"""Plain torch as the formulas read and factored by hand, energy, forces and stress; DScribe's
+values alone."""
+
+AGREEMENT = 1e-7
+"""eV/Å; what differs by more is not the same potential, and its time means nothing."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to measure.
+
+    ``cases`` families by name, all where empty; ``quick``: one round and fewer cells; ``relax``:
+    relaxations too; ``rounds``: of which medians are taken.
+    """
+
+    cases: Sequence[str] = ()
+    quick: bool = False
+    relax: bool = True
+    rounds: int = 7
+
+    @property
+    def repeats(self) -> int:
+        """Rounds that are measured."""
+        return 1 if self.quick else self.rounds
+
+
+def measure(options: Options, progress: Progress) -> dict[str, Any]:
+    """Run the benchmark.
+
+    Parameters
+    ----------
+    options
+        What to measure.
+    progress
+        Called with a line for people before each part.
+
+    Returns
+    -------
+    dict
+        The document that docs/reference/json.md describes; None where a peer is absent or
+        a part was not asked for.
+
+    Raises
+    ------
+    aga.errors.InputError
+        No such case.
+    """
+    cases = make_cases(options.cases, quick=options.quick)
+    document: dict[str, Any] = {"machine": _machine(), "cases": [_facts(case) for case in cases]}
+    with threads(1):
+        progress("peaks of one core")
+        document["peaks"] = measure_peaks(options.repeats)
+        progress("first energy and memory in fresh processes")
+        document |= fresh_process(cases[-1], rounds=1 if options.quick else 3)
+    document |= _side_by_side(cases, options, progress)
+    document |= _committee(cases[-1], options, progress)
+    document["two_core_ratio"] = None
+    document["relax"] = {"ratio_frechet": None, "ratio_unitcell": None, "optimizer_share": None}
+    return document
+
+
+def _machine() -> dict[str, Any]:
+    names = [
+        line.split(":", 1)[1].strip()
+        for line in _read("/proc/cpuinfo").splitlines()
+        if line.startswith("model name")
+    ]
+    return {"processor": names[0] if names else platform.processor(), "cores": os.cpu_count()}
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:  # noqa: PTH123 - a pseudo-file
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def _facts(case: Case) -> dict[str, Any]:
+    return {
+        "case": case.name,
+        "title": case.title,
+        "structures": len(case.candidates),
+        "atoms": case.atoms,
+        "functions": case.functions.size,
+    }
+
+
+def _side_by_side(cases: Sequence[Case], options: Options, progress: Progress) -> dict[str, Any]:
+    rows, peers, stages = [], [], []
+    for case in cases:
+        for form in FORMS:
+            difference = _difference(case, form)
+            if not difference < AGREEMENT:
+                progress(f"{case.title}, {form} form: left out, differs by {difference} from torch")
+                continue
+            progress(f"{case.title}, {form} form, one core")
+            with threads(1):
+                samples = interleave(_contestants(case, form), options.repeats)
+                stages.append(measure_stages(case, form, options.repeats))
+            rows.append(_row(case, form, samples))
+            peers += [_peer(case, form, samples, name) for name in PEERS]
+    return {"rows": rows, "peers": peers, "stages": stages}
+
+
+def _difference(case: Case, form: Form) -> float:
+    """Give the largest difference of a force to plain torch in eV/Å, on the first structure.
+
+    Infinite where the kernels do not know the functions.
+    """
+    model, candidates = case.models(form)[0], case.candidates[:1]
+    try:
+        ours = NetworkCommittee([model]).evaluate(Batch.pack(candidates))
+    except InputError:
+        return np.inf
+    peer = TorchTriplets(model).evaluate(candidates)
+    return float(np.abs(ours.gradient - peer.gradient).max())
+
+
+def _contestants(case: Case, form: Form) -> dict[str, Callable[[], object]]:
+    model, candidates = case.models(form)[0], case.candidates
+    committee, batch = NetworkCommittee([model]), Batch.pack(candidates)
+    formula, factored = TorchTriplets(model), TorchTriplets(model, "factored")
+    calls: dict[str, Callable[[], object]] = {
+        "ours": lambda: committee.evaluate(batch),
+        "torch": lambda: formula.evaluate(candidates),
+        "torch_factored": lambda: factored.evaluate(candidates),
+    }
+    if installed():
+        calls["dscribe"] = dscribe_values(case.form(form), candidates)
+    return calls
+
+
+def _row(case: Case, form: Form, samples: Samples) -> dict[str, Any]:
+    return {
+        "case": case.name,
+        "form": form,
+        "threads": 1,
+        "us_per_atom": samples.median("ours") / case.atoms * 1e6,
+        "ratio_torch": _ratio(samples, "torch"),
+        "ratio_dscribe": _ratio(samples, "dscribe"),
+    }
+
+
+def _ratio(samples: Samples, peer: str) -> float | None:
+    return samples.ratio(peer, "ours") if peer in samples.seconds else None
+
+
+def _peer(case: Case, form: Form, samples: Samples, name: str) -> dict[str, Any]:
+    there = name in samples.seconds
+    return {
+        "case": case.name,
+        "form": form,
+        "threads": 1,
+        "peer": name,
+        "us_per_atom": samples.median(name) / case.atoms * 1e6 if there else None,
+        "ratio": _ratio(samples, name),
+    }
+
+
+def _committee(case: Case, options: Options, progress: Progress) -> dict[str, Any]:
+    """Compare a committee with one member."""
+    progress(f"{case.title}, committee of four")
+    models, batch = case.models("wide"), Batch.pack(case.candidates)
+    one, all_ = NetworkCommittee(models[:1]), NetworkCommittee(models)
+    with threads(1):
+        samples = interleave(
+            {
+                "one": lambda: one.evaluate(batch),
+                "all": lambda: all_.evaluate(batch),
+                "spread": lambda: all_.predict(case.candidates),
+            },
+            options.repeats,
+        )
+    return {
+        "committee_cost_ratio": samples.ratio("all", "one"),
+        "committee_with_force_spread_ratio": samples.ratio("spread", "one"),
+    }

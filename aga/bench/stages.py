@@ -1,0 +1,65 @@
+"""Where the time of an evaluation goes: each stage by itself, through the public functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from aga.bench.cases import Case, Form
+from aga.bench.timing import interleave
+from aga.potential.batch import Batch
+from aga.potential.committee import NetworkCommittee
+from aga.potential.guard import repelled
+from aga.potential.model import Model
+from aga.potential.network import Weights, evaluate
+
+__all__ = ["measure_stages"]
+
+
+def measure_stages(case: Case, form: Form, rounds: int) -> dict[str, object]:
+    """Measure the stages of one member on one core.
+
+    Returns
+    -------
+    dict
+        ``case``, ``form``, ``pairs_per_atom``, and for ``neighbours``, ``values``,
+        ``networks``, ``vjp`` and ``repulsion``: µs per atom in ``us_per_atom`` and the share of
+        their sum in ``shares``.
+    """
+    model = case.models(form)[0]
+    committee = NetworkCommittee([model])
+    descriptor, batch = committee.descriptor, Batch.pack(case.candidates)
+    pairs = descriptor.pairs(batch)
+    G, moments = descriptor.values_and_moments(pairs)
+    adjoints = np.ascontiguousarray(_networks(model, G, pairs.species))
+    calls: dict[str, Callable[[], object]] = {
+        "neighbours": lambda: descriptor.pairs(batch),
+        "values": lambda: descriptor.values_and_moments(pairs),
+        "networks": lambda: _networks(model, G, pairs.species),
+        "vjp": lambda: descriptor.vjp(pairs, adjoints, moments),
+        "repulsion": lambda: repelled(model.repulsion, batch, pairs),
+    }
+    samples = interleave(calls, rounds)
+    times = {name: samples.median(name) / case.atoms * 1e6 for name in calls}
+    total = sum(times.values())
+    return {
+        "case": case.name,
+        "form": form,
+        "pairs_per_atom": len(pairs) / case.atoms,
+        "us_per_atom": times,
+        "shares": {name: value / total for name, value in times.items()},
+    }
+
+
+def _networks(model: Model, G: np.ndarray, species: np.ndarray) -> np.ndarray:
+    """Give ∂E/∂G (N, D), atoms taken element by element as the committee does."""
+    x, adjoints = torch.from_numpy(G), np.empty_like(G)
+    with torch.no_grad():
+        for element, symbol in enumerate(model.functions.elements):
+            atoms = np.flatnonzero(species == element)
+            weights: Weights = model.weights[symbol]
+            _, adjoint = evaluate(weights, model.activation, x[torch.from_numpy(atoms)])
+            adjoints[atoms] = adjoint[0].numpy()
+    return adjoints

@@ -1,0 +1,68 @@
+"""Measuring side by side: every round runs each contestant once, so all see the same machine."""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+__all__ = ["Samples", "interleave"]
+
+SHORTEST = 0.02
+"""Seconds that one sample takes at least; quicker calls are repeated."""
+
+MOST_CALLS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Seconds per call of each contestant in each round."""
+
+    seconds: Mapping[str, Sequence[float]]
+
+    def median(self, name: str) -> float:
+        """Give the median of one contestant in seconds."""
+        return statistics.median(self.seconds[name])
+
+    def ratio(self, name: str, base: str) -> float:
+        """Give how many times longer ``name`` takes than ``base``: median over the rounds."""
+        pairs = zip(self.seconds[name], self.seconds[base], strict=True)
+        return statistics.median(a / b for a, b in pairs)
+
+
+def interleave(calls: Mapping[str, Callable[[], object]], rounds: int) -> Samples:
+    """Measure the contestants in turn, ``rounds`` times, after a first call of each to warm up."""
+    inner = {name: _repetitions(call) for name, call in calls.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    with _no_collector():
+        for _ in range(rounds):
+            for name, call in calls.items():
+                seconds[name].append(_sample(call, inner[name]))
+    return Samples(seconds)
+
+
+def _sample(call: Callable[[], object], repetitions: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repetitions):
+        call()
+    return (time.perf_counter() - start) / repetitions
+
+
+def _repetitions(call: Callable[[], object]) -> int:
+    call()
+    once = max(_sample(call, 1), 1e-9)
+    return min(max(1, math.ceil(SHORTEST / once)), MOST_CALLS)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

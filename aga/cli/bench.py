@@ -1,0 +1,65 @@
+"""`aga bench speed`: how fast the potential is on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aga.cli.common import JsonOption
+from aga.cli.console import console, plain, print_document
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Measure aga on this machine.")
+    group.callback()(_group)
+    group.command("speed")(speed)
+    app.add_typer(group, name="bench")
+
+
+def _group() -> None:
+    """Measure aga on this machine."""
+
+
+def speed(
+    *,
+    case: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--case",
+            metavar="NAME",
+            help="anatase, rutile, silicon or random; may be given again. All where left out.",
+            show_default=False,
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One repetition and fewer cells.")] = False,
+    relax: Annotated[
+        bool, typer.Option("--relax/--no-relax", help="Measure relaxations too.")
+    ] = True,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="File for the JSON document as well."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the potential side by side with its peers."""
+    import json
+
+    from aga.bench.speed import Options, measure
+    from aga.bench.tables import speed_tables
+    from aga.cli.console import SCHEMA
+
+    options = Options(cases=tuple(case or ()), quick=quick, relax=relax)
+    screen = console(stderr=True)
+    document = measure(options, lambda line: screen.print(line, style="dim"))
+    if output is not None:
+        text = json.dumps({"schema": SCHEMA, **plain(document)}, ensure_ascii=False, indent=1)
+        output.write_text(text + "\n", encoding="utf-8")
+    if as_json:
+        print_document(document)
+    else:
+        console().print(speed_tables(document))

@@ -1,0 +1,109 @@
+"""`aga bench speed`: the document has its shape, the timing does what it says."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from aga.bench.speed import Options, measure
+from aga.bench.timing import Samples, interleave
+from aga.cli.main import main
+from aga.errors import InputError
+
+NUMBER = {"type": ["number", "null"]}
+ROW = {
+    "type": "object",
+    "properties": {
+        "case": {"type": "string"},
+        "form": {"enum": ["wide", "narrow"]},
+        "threads": {"enum": [1, 2]},
+        "us_per_atom": {"type": "number", "exclusiveMinimum": 0},
+        "ratio_torch": NUMBER,
+        "ratio_dscribe": NUMBER,
+    },
+    "required": ["case", "form", "threads", "us_per_atom", "ratio_torch", "ratio_dscribe"],
+    "additionalProperties": False,
+}
+RELAX = ["ratio_frechet", "ratio_unitcell", "optimizer_share"]
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "schema": {"const": 1},
+        "rows": {"type": "array", "items": ROW, "minItems": 1},
+        "committee_cost_ratio": NUMBER,
+        "two_core_ratio": NUMBER,
+        "relax": {
+            "type": "object",
+            "properties": dict.fromkeys(RELAX, NUMBER),
+            "required": RELAX,
+        },
+        "first_energy_s": NUMBER,
+        "memory_bytes_per_atom": NUMBER,
+    },
+    "required": ["schema", "rows", "committee_cost_ratio", "two_core_ratio", "relax"],
+}
+
+
+def test_quick_run_prints_a_document(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "speed.json"
+    words = ["bench", "speed", "--quick", "--case", "rutile", "--no-relax"]
+    assert main([*words, "--json", "--output", str(file)]) == 0
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    jsonschema.validate(document, SCHEMA)
+    assert json.loads(file.read_text()) == document
+    assert {row["case"] for row in document["rows"]} == {"rutile-6"}
+    assert document["relax"] == dict.fromkeys(RELAX)
+    assert "rutile" in printed.err
+    for entry in document["stages"]:
+        assert sum(entry["shares"].values()) == pytest.approx(1.0)
+    from aga.bench.tables import speed_tables
+    from aga.cli.console import console
+
+    console().print(speed_tables(document))
+    assert "rutile-6" in capsys.readouterr().out
+
+
+def test_absent_peers_are_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aga.bench.speed.installed", lambda: False)
+    monkeypatch.setattr("aga.bench.speed.fresh_process", lambda *_, **__: {})
+    document: dict[str, Any] = measure(
+        Options(cases=["rutile"], quick=True, relax=False), lambda _: None
+    )
+    assert all(row["ratio_dscribe"] is None for row in document["rows"])
+    assert all(row["ratio_torch"] is not None for row in document["rows"])
+
+
+def test_what_differs_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aga.bench.speed.AGREEMENT", 0.0)
+    monkeypatch.setattr("aga.bench.speed.fresh_process", lambda *_, **__: {})
+    said: list[str] = []
+    document = measure(Options(cases=["rutile"], quick=True, relax=False), said.append)
+    assert document["rows"] == []
+    assert any("differs" in line for line in said)
+
+
+def test_unknown_case_is_named() -> None:
+    with pytest.raises(InputError, match="rutil'"):
+        measure(Options(cases=["rutil"]), lambda _: None)
+
+
+def test_contestants_take_turns() -> None:
+    order: list[str] = []
+
+    def call(name: str) -> None:
+        order.append(name)
+        time.sleep(0.02)
+
+    samples = interleave({name: (lambda name=name: call(name)) for name in "ab"}, 3)  # type: ignore[misc] # mypy can't infer the default
+    assert order[4:] == ["a", "b"] * 3  # after two calls of each to warm up
+    assert len(samples.seconds["a"]) == 3
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    samples = Samples({"ours": [1.0, 10.0, 2.0], "peer": [3.0, 30.0, 8.0]})
+    assert samples.median("ours") == 2.0
+    assert samples.ratio("peer", "ours") == 3.0
