@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from aga.errors import ModelError
-from aga.potential.batch import Batch, Evaluation, stress_from_strain
+from aga.potential.batch import Batch, Evaluation
 from aga.potential.descriptors import make_descriptor
 from aga.potential.guard import repelled
 from aga.potential.model import Model
 from aga.potential.neighbours import Pairs
 from aga.potential.network import Layer, Weights, evaluate
+from aga.potential.votes import Votes, predictions, totals
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Prediction
 
@@ -75,7 +76,7 @@ class NetworkCommittee:
         pairs = self.descriptor.pairs(batch)
         G, moments = self.descriptor.values_and_moments(pairs)
         atomic, adjoints = self._networks(G, pairs)
-        energies = _totals(atomic, batch)
+        energies = totals(atomic, batch)
         extra, push, squeeze, _ = repelled(self.repulsion, batch, pairs)
         gradient, strain = self.descriptor.vjp(pairs, adjoints.mean(axis=0), moments)
         return Evaluation(
@@ -103,35 +104,16 @@ class NetworkCommittee:
         pairs = self.descriptor.pairs(batch)
         G, moments = self.descriptor.values_and_moments(pairs)
         atomic, adjoints = self._networks(G, pairs)
-        energies = _totals(atomic, batch)
-        extra, push, squeeze, share = repelled(self.repulsion, batch, pairs)
         gradients, strains = self.descriptor.vjp(pairs, adjoints, moments)
-        mean, shares = energies.mean(axis=0) + extra, atomic.mean(axis=0) + share
-        spread = energies.std(axis=0) / batch.counts
-        forces = -(gradients.mean(axis=0) + push)
-        deviation = np.linalg.norm(gradients.std(axis=0), axis=1)
-        stress = stress_from_strain(strains.mean(axis=0) + squeeze, batch.volumes)
-        return [
-            Prediction(
-                energy=float(mean[b]),
-                energies=shares[start:end],
-                energy_spread=float(spread[b]),
-                forces=forces[start:end],
-                forces_spread=deviation[start:end],
-                force_spread=float(deviation[start:end].max()),
-                stress=stress[b],
-            )
-            for b, (start, end) in enumerate(
-                zip(batch.offsets[:-1], batch.offsets[1:], strict=True)
-            )
-        ]
+        votes = Votes(atomic, gradients, strains)
+        return predictions(batch, votes, repelled(self.repulsion, batch, pairs))
 
     def member_energies(self, candidates: Sequence[Candidate]) -> FloatArray:
         """Give (M, B) total energies in eV, one row per member."""
         batch = Batch.pack(candidates)
         pairs = self.descriptor.pairs(batch)
         atomic, _ = self._networks(self.descriptor.values(pairs), pairs)
-        total: FloatArray = _totals(atomic, batch)
+        total: FloatArray = totals(atomic, batch)
         total += repelled(self.repulsion, batch, pairs).energies
         return total
 
@@ -155,11 +137,6 @@ class NetworkCommittee:
 
 def _kind(model: Model) -> tuple[object, ...]:
     return model.functions, model.hidden, model.activation, model.repulsion
-
-
-def _totals(atomic: FloatArray, batch: Batch) -> FloatArray:
-    totals: FloatArray = np.add.reduceat(atomic, batch.offsets[:-1], axis=1)
-    return totals
 
 
 def _stack(models: Sequence[Model], symbol: str) -> Weights:

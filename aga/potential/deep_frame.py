@@ -313,7 +313,8 @@ def _nearest(pairs: Pairs, r: FloatArray) -> tuple[IntArray, npt.NDArray[np.bool
 
 def _free(e1: FloatArray) -> FloatArray:
     """Give a direction that is not along e₁."""
-    return _GRID[np.argmin(np.abs(e1), axis=1)]
+    free: FloatArray = _GRID[np.argmin(np.abs(e1), axis=1)]
+    return free
 
 
 def _sum(atom: IntArray, values: FloatArray, atoms: int) -> FloatArray:

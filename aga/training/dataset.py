@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 
 from aga.errors import DataError, StructureError
 from aga.potential.batch import Batch
-from aga.potential.descriptor import Descriptor
-from aga.potential.functions import FunctionSet
+from aga.potential.descriptors import FixedDescriptor, Functions, make_descriptor
 from aga.potential.guard import Repulsion, repelled
 from aga.potential.neighbours import Pairs
 from aga.structure.candidate import FloatArray
@@ -19,7 +19,19 @@ from aga.structure.protocols import Frame
 from aga.training.frames import check_frames
 from aga.training.loss import Targets, fade
 
-__all__ = ["VOIGT", "Dataset", "Standard", "describe", "frame_weights", "standardise"]
+__all__ = [
+    "VOIGT",
+    "Dataset",
+    "EnergyStandard",
+    "Labelled",
+    "Standard",
+    "column_moments",
+    "describe",
+    "frame_weights",
+    "label",
+    "standardise",
+    "standardise_energies",
+]
 
 VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 """Rows and columns of the components xx, yy, zz, yz, xz, xy."""
@@ -30,30 +42,23 @@ must not become huge where it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Dataset:
-    """F frames of N atoms in all, described.
+class Labelled:
+    """F frames of N atoms in all, with their neighbours and labels.
 
-    ``G`` (N, D) and ``moments`` as the descriptor gives them; ``species`` (N,) element index;
-    ``composition`` (F, E) atoms of each element; ``energy`` (F,) eV, ``gradient`` (N, 3) eV/Å
-    and ``strain`` (F, 6) eV are the labels less the repulsion, zero where there is none.
+    ``elements`` E symbols; ``composition`` (F, E) atoms of each element; ``energy`` (F,) eV,
+    ``gradient`` (N, 3) eV/Å and ``strain`` (F, 6) eV are the labels less the repulsion, zero
+    where there is none; ``has_forces`` and ``has_stress`` (F,) 1 or 0.
     """
 
-    descriptor: Descriptor
+    elements: tuple[str, ...]
     batch: Batch
     pairs: Pairs
-    G: FloatArray
-    moments: FloatArray
     composition: FloatArray
     energy: FloatArray
     gradient: FloatArray
     strain: FloatArray
     has_forces: FloatArray
     has_stress: FloatArray
-
-    def jacobian_bytes(self) -> int:
-        """Give the memory that dense Jacobians of all frames take."""
-        counts = self.batch.counts
-        return int((counts * self.descriptor.size * (3 * counts + 6)).sum()) * 8
 
     def targets(self, reference_energies: FloatArray, weights: FloatArray) -> Targets:
         """Give the labels less the reference energies, with the weights (F,) of the frames."""
@@ -71,37 +76,62 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Standard:
-    """How descriptors and energies are brought to order one.
+class Dataset(Labelled):
+    """Frames described by a descriptor that isn't trained itself.
 
-    ``mean`` and ``scale`` (E, D) of the descriptor of each element; ``reference_energies`` (E,)
-    eV/atom, least squares; ``energy_scale`` eV; ``level`` (E,) energies from which the heights
-    of frames are measured, and ``lowest`` the height of the lowest, eV/atom.
+    ``G`` (N, D) and ``moments`` as the descriptor gives them.
     """
 
-    mean: FloatArray
-    scale: FloatArray
+    descriptor: FixedDescriptor
+    G: FloatArray
+    moments: Any
+
+    def jacobian_bytes(self) -> int:
+        """Give the memory that dense Jacobians of all frames take."""
+        counts = self.batch.counts
+        return int((counts * self.descriptor.size * (3 * counts + 6)).sum()) * 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EnergyStandard:
+    """How energies are brought to order one.
+
+    ``reference_energies`` (E,) eV/atom, least squares; ``energy_scale`` eV; ``level`` (E,)
+    energies from which the heights of frames are measured, and ``lowest`` the height of the
+    lowest, eV/atom.
+    """
+
     reference_energies: FloatArray
     energy_scale: float
     level: FloatArray
     lowest: float
 
 
-def describe(
-    frames: Sequence[Frame], functions: FunctionSet, repulsion: Repulsion | None
-) -> Dataset:
-    """Compute what training needs of the frames; their labels lose the repulsion.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standard(EnergyStandard):
+    """The same for descriptors too: ``mean`` and ``scale`` (E, D) of each element's."""
+
+    mean: FloatArray
+    scale: FloatArray
+
+
+def label(
+    frames: Sequence[Frame],
+    elements: tuple[str, ...],
+    find: Callable[[Batch], Pairs],
+    repulsion: Repulsion | None,
+) -> Labelled:
+    """List the neighbours of the frames; their labels lose the repulsion.
 
     Raises
     ------
     aga.errors.DataError
         A frame that can't be trained on; names it and its source.
     """
-    check_frames(frames, functions.elements)
-    descriptor = Descriptor(functions)
+    check_frames(frames, elements)
     batch = Batch.pack([frame.candidate for frame in frames])
     try:
-        pairs = descriptor.pairs(batch)
+        pairs = find(batch)
     except StructureError as error:
         index = int(error.facts["index"])
         raise DataError(
@@ -109,21 +139,18 @@ def describe(
             remedy="remove this frame",
             frames=[{"file": frames[index].source, "frame": index, "problem": str(error)}],
         ) from error
-    G, moments = descriptor.values_and_moments(pairs)
     energy, push, squeeze, _ = repelled(repulsion, batch, pairs)
-    composition = np.zeros((len(frames), len(functions.elements)))
+    composition = np.zeros((len(frames), len(elements)))
     np.add.at(composition, (batch.owners, pairs.species), 1.0)
     has_forces = np.array([float(f.forces is not None) for f in frames])
     has_stress = np.array([float(f.stress is not None) for f in frames])
     none = [np.zeros((len(frame.candidate), 3)) for frame in frames]
     forces = [z if f.forces is None else f.forces for f, z in zip(frames, none, strict=True)]
     virial = [np.zeros(6) if f.stress is None else f.stress * f.candidate.volume for f in frames]
-    return Dataset(
-        descriptor=descriptor,
+    return Labelled(
+        elements=elements,
         batch=batch,
         pairs=pairs,
-        G=G,
-        moments=moments,
         composition=composition,
         energy=np.array([frame.energy for frame in frames]) - energy,
         gradient=-np.concatenate(forces) - push,
@@ -133,8 +160,17 @@ def describe(
     )
 
 
-def standardise(data: Dataset, energy_scale: float) -> Standard:
-    """Choose means, scales and reference energies from the data.
+def describe(frames: Sequence[Frame], functions: Functions, repulsion: Repulsion | None) -> Dataset:
+    """Compute what training needs of the frames; errors as of :func:`label`."""
+    descriptor = make_descriptor(functions)
+    labelled = label(frames, functions.elements, descriptor.pairs, repulsion)
+    G, moments = descriptor.values_and_moments(labelled.pairs)
+    own = {one.name: getattr(labelled, one.name) for one in fields(labelled)}
+    return Dataset(**own, descriptor=descriptor, G=G, moments=moments)
+
+
+def standardise_energies(data: Labelled, energy_scale: float) -> EnergyStandard:
+    """Choose reference energies and their scale from the data.
 
     Parameters
     ----------
@@ -149,7 +185,7 @@ def standardise(data: Dataset, energy_scale: float) -> Standard:
     aga.errors.DataError
         No frame holds one of the elements.
     """
-    symbols, atoms = data.descriptor.functions.elements, data.composition.sum(axis=0)
+    symbols, atoms = data.elements, data.composition.sum(axis=0)
     absent = [symbol for symbol, count in zip(symbols, atoms, strict=True) if not count]
     if absent:
         raise DataError(f"no labelled frame contains {', '.join(absent)}", elements=absent)
@@ -159,15 +195,22 @@ def standardise(data: Dataset, energy_scale: float) -> Standard:
     weights = fade(heights - heights.min(), energy_scale)
     reference = _least_squares(shares, per_atom, weights)
     spread = np.sqrt(np.average((per_atom - shares @ reference) ** 2, weights=weights))
-    mean, scale = _moments(data)
-    return Standard(
-        mean=mean,
-        scale=scale,
+    return EnergyStandard(
         reference_energies=reference,
         energy_scale=float(np.clip(spread, 0.05, 5.0)),
         level=level,
         lowest=float(heights.min()),
     )
+
+
+def standardise(data: Dataset, energy_scale: float) -> Standard:
+    """Choose means, scales and reference energies; see :func:`standardise_energies`."""
+    energies = standardise_energies(data, energy_scale)
+    own = {one.name: getattr(energies, one.name) for one in fields(energies)}
+    places = [data.pairs.species == element for element in range(len(data.elements))]
+    moments = [column_moments(data.G[mine]) for mine in places]
+    mean, scale = (np.array(rows) for rows in zip(*moments, strict=True))
+    return Standard(**own, mean=mean, scale=scale)
 
 
 def _least_squares(shares: FloatArray, energies: FloatArray, weights: FloatArray) -> FloatArray:
@@ -177,23 +220,19 @@ def _least_squares(shares: FloatArray, energies: FloatArray, weights: FloatArray
     return np.asarray(solution, dtype=np.float64)
 
 
-def _per_atom(data: Dataset) -> tuple[FloatArray, FloatArray]:
+def _per_atom(data: Labelled) -> tuple[FloatArray, FloatArray]:
     counts = data.batch.counts
     return data.energy / counts, data.composition / counts[:, None]
 
 
-def _moments(data: Dataset) -> tuple[FloatArray, FloatArray]:
-    mean, scale = [], []
-    for element in range(data.composition.shape[1]):
-        G = data.G[data.pairs.species == element]
-        deviation = G.std(axis=0)
-        floor = SCALE_FLOOR * float(np.median(deviation))
-        mean.append(G.mean(axis=0))
-        scale.append(np.maximum(deviation, floor if floor > 0 else 1.0))
-    return np.array(mean), np.array(scale)
+def column_moments(G: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Give mean and scale (D,) of the columns of a descriptor (n, D)."""
+    deviation = G.std(axis=0)
+    floor = SCALE_FLOOR * float(np.median(deviation))
+    return G.mean(axis=0), np.maximum(deviation, floor if floor > 0 else 1.0)
 
 
-def frame_weights(data: Dataset, standard: Standard, energy_scale: float) -> FloatArray:
+def frame_weights(data: Labelled, standard: EnergyStandard, energy_scale: float) -> FloatArray:
     """Give the weight (F,) of each frame by its height above the lowest training frame."""
     per_atom, shares = _per_atom(data)
     return fade(per_atom - shares @ standard.level - standard.lowest, energy_scale)

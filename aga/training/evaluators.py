@@ -31,8 +31,8 @@ class Evaluator(Protocol):
     def __call__(self, networks: Sequence[Weights]) -> tuple[Tensor, Tensor, Tensor]:
         """Give energy (F,) eV, dE/dR (N, 3) eV/Å and dE/dε (F, 6) eV of the networks alone.
 
-        Reference energies and repulsion are not in it. ``networks`` has one member (M = 1) per
-        element, in the order of the elements.
+        Reference energies and repulsion are not in it. ``networks`` (M = 1) are those of the
+        layout: one per element, in the order of the elements, unless the model has others.
         """
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from aga.training.evaluators import Evaluator
 from aga.training.focal import focal_weights
 from aga.training.loss import Targets, frame_losses
 
-__all__ = ["Layout", "Outcome", "Part", "Progress", "optimise"]
+__all__ = ["ElementLayout", "Layout", "Outcome", "Part", "Progress", "optimise"]
 
 STRETCH = 10
 """Passes between two looks at the validation frames."""
@@ -43,9 +43,17 @@ Progress = Callable[[int, float], None]
 """Called with the number of passes done and the loss."""
 
 
+class Layout(Protocol):
+    """What a vector of parameters means."""
+
+    def networks(self, vector: Tensor) -> list[Weights]:
+        """Give the networks (M = 1), in the order the evaluator wants, as views of the vector."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """Shape of the networks: ``elements``, ``inputs`` D and ``hidden`` layers of each."""
+class ElementLayout:
+    """One network per element: ``elements``, ``inputs`` D and ``hidden`` layers of each."""
 
     elements: int
     inputs: int

@@ -8,8 +8,7 @@ from typing import Any
 import aga
 from aga.config.schema import MIN_INITIAL
 from aga.errors import SearchFailedError
-from aga.potential.committee import NetworkCommittee
-from aga.potential.model import Model
+from aga.potential.kinds import AnyCommittee, load_model, make_committee
 from aga.store.repository import Repository
 from aga.tasks.context import StepContext
 from aga.training.fit import fit_member
@@ -85,7 +84,7 @@ def train_member(context: StepContext) -> dict[str, Any]:
     previous = None
     if args["previous"] is not None and context.settings.training.start == "previous":
         card = repository.get_committee(search_id, int(args["previous"]))
-        previous = Model.from_bytes(repository.get_blob(card["members"][member]))
+        previous = load_model(repository.get_blob(card["members"][member]))
     outcome = fit_member(
         frames,
         context.settings,
@@ -126,8 +125,8 @@ def commit_members(context: StepContext) -> int:
     return iteration
 
 
-def load_committee(repository: Repository, search_id: str, version: int) -> NetworkCommittee:
+def load_committee(repository: Repository, search_id: str, version: int) -> AnyCommittee:
     """Load a committee from the store."""
     card = repository.get_committee(search_id, version)
-    members = [Model.from_bytes(repository.get_blob(digest)) for digest in card["members"]]
-    return NetworkCommittee(members, version=f"v{version:03d}")
+    members = [load_model(repository.get_blob(digest)) for digest in card["members"]]
+    return make_committee(members, version=f"v{version:03d}")

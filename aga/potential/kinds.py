@@ -1,0 +1,56 @@
+"""The kinds of models there are: what a file holds, and which committee its members form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aga.errors import ModelError
+from aga.potential import files
+from aga.potential.committee import NetworkCommittee
+from aga.potential.deep_committee import DeepCommittee
+from aga.potential.deep_model import KIND, DeepModel
+from aga.potential.descriptors import FUNCTIONS
+from aga.potential.model import Model
+from aga.structure.candidate import FloatArray
+
+__all__ = ["AnyCommittee", "AnyModel", "load_model", "make_committee"]
+
+AnyModel = Model | DeepModel
+"""A member of a committee; has ``to_bytes``, ``check_numbers``, ``facts`` and ``repulsion``."""
+
+AnyCommittee = NetworkCommittee | DeepCommittee
+"""Has ``evaluate``, ``predict``, ``member_energies``, ``models``, ``version`` and a length."""
+
+_KINDS: dict[str, Callable[[dict[str, Any], Mapping[str, FloatArray]], AnyModel]] = {
+    **dict.fromkeys(FUNCTIONS, Model.from_content),
+    KIND: DeepModel.from_content,
+}
+
+
+def load_model(data: bytes) -> AnyModel:
+    """Read a model file of any kind.
+
+    Raises
+    ------
+    aga.errors.ModelError
+        Not such a file, truncated, changed since it was written, written by a newer version,
+        of an unknown kind, or without one of its networks.
+    """
+    content, arrays = files.read_model(data)
+    return files.choose(_KINDS, content.get("kind"))(content, arrays)
+
+
+def make_committee(models: Sequence[AnyModel], version: str = "") -> AnyCommittee:
+    """Form a committee of models of one kind.
+
+    Raises
+    ------
+    aga.errors.ModelError
+        No member, or members that do not fit together.
+    """
+    plain = [model for model in models if isinstance(model, Model)]
+    deep = [model for model in models if isinstance(model, DeepModel)]
+    if plain and deep:
+        raise ModelError("the members of a committee must be of one kind")
+    return DeepCommittee(deep, version) if deep else NetworkCommittee(plain, version)
