@@ -242,8 +242,8 @@ class Keywords:
         return parse_number(self.word(key), self.path, self.line(key).number)
 
     def count(self, text: str, line: Line) -> int:
-        """Read a whole number above 0."""
-        if not text.isascii() or not text.isdigit() or not int(text):
+        """Read a whole number above 0, of at most six digits."""
+        if not re.fullmatch(r"\d{1,6}", text, re.ASCII) or not int(text):
             self.refuse(line, f"{text!r} is no whole number above 0")
         return int(text)
 

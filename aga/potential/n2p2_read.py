@@ -275,14 +275,15 @@ def _read_connections(path: Path, sizes: list[tuple[int, int]], symbol: str) -> 
     """Read ``value [a|b …]`` per line: layer by layer, weights by the input, then the biases."""
     lines = read_lines(path)
     rows = [(n, t.split()) for n, t in enumerate(lines, 1) if t.strip() and t.strip()[0] != "#"]
-    wanted = [letter for n_in, n_out in sizes for letter in "a" * (n_in * n_out) + "b" * n_out]
-    if len(rows) != len(wanted):
+    count = sum((n_in + 1) * n_out for n_in, n_out in sizes)
+    if len(rows) != count:
         fault(
             path,
             rows[-1][0] if rows else len(lines),
-            f"a network {'-'.join(str(n) for n, _ in sizes)}-1 for {symbol} has {len(wanted)} "
+            f"a network {'-'.join(str(n) for n, _ in sizes)}-1 for {symbol} has {count} "
             f"weights and biases; the file has {len(rows)}",
         )
+    wanted = [letter for n_in, n_out in sizes for letter in "a" * (n_in * n_out) + "b" * n_out]
     for (number, words), letter in zip(rows, wanted, strict=True):
         if len(words) > 1 and words[1] != letter:
             fault(path, number, f"expected a {'weight' if letter == 'a' else 'bias'} ({letter})")
