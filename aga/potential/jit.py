@@ -15,16 +15,25 @@ F = TypeVar("F", bound=Callable[..., object])
 
 KERNEL_FILES = (
     "block",
+    "elementary",
     "fire",
     "fixed_symmetry",
     "guard",
     "jit",
     "kernels",
+    "lanes",
     "lbfgs",
     "minimise",
+    "monomials",
     "neighbours",
+    "pullback",
+    "quartic",
     "steps",
     "tangents",
+    "triplet_block",
+    "triplet_tangents",
+    "triplet_weights",
+    "triplets",
 )
 """The modules with compiled functions."""
 
