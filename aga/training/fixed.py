@@ -86,7 +86,7 @@ def prepare_fixed(material: Material) -> Problem:
             reference_energies=standard.reference_energies,
             energy_scale=standard.energy_scale,
             repulsion=repulsion,
-            facts=facts,
+            facts=facts | _ranges(data, functions),
         )
 
     return Problem(
@@ -101,6 +101,23 @@ def prepare_fixed(material: Material) -> Problem:
         data=(data, others),
         build=build,
     )
+
+
+def _ranges(data: Dataset, functions: Functions) -> dict[str, Any]:
+    """Give the smallest and largest value of each function of each element in the frames.
+
+    Other codes tell by them whether an atom is unlike all that the potential was trained on.
+    """
+    if not isinstance(functions, FunctionSet):
+        return {}
+    ranges = {}
+    for element, symbol in enumerate(functions.elements):
+        G = data.G[data.pairs.species == element, : len(functions.of(symbol))]
+        ranges[symbol] = {
+            "minimum": G.min(axis=0).tolist(),
+            "maximum": G.max(axis=0).tolist(),
+        }
+    return {"descriptor_range": ranges}
 
 
 def _part(data: Dataset, standard: Standard, settings: Settings) -> Part:
