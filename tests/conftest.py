@@ -55,7 +55,14 @@ def _no_shared_data() -> str | None:
     return None if folder.is_dir() else f"{folder} is missing (set AGA_SHARED)"
 
 
+def _no_gpu() -> str | None:
+    import torch
+
+    return None if torch.cuda.is_available() else "PyTorch sees no GPU"
+
+
 ABSENT: dict[str, Callable[[], str | None]] = {
+    "cuda": _no_gpu,
     "espresso": lambda: _no_program("pw.x"),
     "embedded": _no_embedded,
     "shared_data": _no_shared_data,
