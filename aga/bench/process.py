@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the process that is measured imports this module
     from aga.bench.cases import Case
@@ -29,16 +29,18 @@ def fresh_process(case: Case, rounds: int = 3) -> dict[str, float | None]:
     -------
     dict
         ``first_energy_s``: median seconds from the start of the interpreter to the first energy
-        of one structure; ``memory_bytes_per_atom``: what an evaluation of all structures at once
+        of one structure, ``first_import_s`` of them to import torch, numba and aga;
+        ``memory_bytes_per_atom``: what an evaluation of all structures at once
         adds to the peak of the resident memory, per atom (None where the system can't say).
     """
     with tempfile.TemporaryDirectory() as folder:
         _write(Path(folder), case)
         _run(folder)
         found = [_run(folder) for _ in range(rounds)]
-    memory = [m for _, m in found if m is not None]
+    memory = [said["memory"] for _, said in found if said["memory"] is not None]
     return {
         "first_energy_s": statistics.median(seconds for seconds, _ in found),
+        "first_import_s": statistics.median(total - said["after"] for total, said in found),
         "memory_bytes_per_atom": statistics.median(memory) / case.atoms if memory else None,
     }
 
@@ -50,8 +52,8 @@ def _write(folder: Path, case: Case) -> None:
     (folder / "structures.json").write_text(json.dumps(structures))
 
 
-def _run(folder: str) -> tuple[float, int | None]:
-    """Give the seconds to the first energy and the bytes that the batch took."""
+def _run(folder: str) -> tuple[float, dict[str, Any]]:
+    """Give the seconds to the first energy, and what the process said."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     start = time.perf_counter()
     with subprocess.Popen(
@@ -60,10 +62,10 @@ def _run(folder: str) -> tuple[float, int | None]:
         assert process.stdout is not None  # noqa: S101 - asked for above; mypy can't know
         process.stdout.readline()
         seconds = time.perf_counter() - start
-        memory = process.stdout.read()
+        said = process.stdout.read()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, process.args)
-    return seconds, json.loads(memory)
+    return seconds, json.loads(said)
 
 
 def child(folder: str) -> None:
@@ -73,6 +75,7 @@ def child(folder: str) -> None:
     from aga.potential.model import Model  # noqa: PLC0415 - see above
     from aga.structure.candidate import Candidate  # noqa: PLC0415 - see above
 
+    imported = time.perf_counter()
     files = sorted(Path(folder).glob("*.model"))
     committee = NetworkCommittee([Model.from_bytes(file.read_bytes()) for file in files])
     stored = json.loads((Path(folder) / "structures.json").read_text())
@@ -80,11 +83,13 @@ def child(folder: str) -> None:
     first = committee.evaluate(Batch.pack(candidates[:1]))
     sys.stdout.write(f"{first.energies[0]}\n")
     sys.stdout.flush()
+    seconds = time.perf_counter() - imported
     batch = Batch.pack(candidates)
     before = _resident(reset=True)
     committee.evaluate(batch)
     after = _resident()
-    sys.stdout.write(json.dumps(None if before is None or after is None else after - before))
+    memory = None if before is None or after is None else after - before
+    sys.stdout.write(json.dumps({"after": seconds, "memory": memory}))
 
 
 def _resident(*, reset: bool = False) -> int | None:

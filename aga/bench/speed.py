@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from aga.bench.cases import Case, Form, make_cases
+from aga.bench.cases import Case, Form, make_cases, random_cells
 from aga.bench.peaks import measure_peaks
 from aga.bench.peers.dscribe_acsf import dscribe_values, installed
 from aga.bench.peers.torch_triplets import TorchTriplets
 from aga.bench.process import fresh_process
+from aga.bench.relaxation import FILTERS, measure_relaxation
 from aga.bench.stages import measure_stages
+from aga.bench.teaching import trained_committee
 from aga.bench.threads import threads
 from aga.bench.timing import Samples, interleave
 from aga.errors import InputError
@@ -32,6 +34,9 @@ values alone."""
 
 AGREEMENT = 1e-7
 """eV/Å; what differs by more is not the same potential, and its time means nothing."""
+
+COMPARED = 16
+"""Cells that ASE relaxes too."""
 
 Progress = Callable[[str], None]
 
@@ -82,12 +87,12 @@ def measure(options: Options, progress: Progress) -> dict[str, Any]:
         progress("peaks of one core")
         document["peaks"] = measure_peaks(options.repeats)
         progress("first energy and memory in fresh processes")
-        document |= fresh_process(cases[-1], rounds=1 if options.quick else 3)
+        batch = make_cases(["random"], quick=options.quick)[0]
+        document |= fresh_process(batch, rounds=1 if options.quick else 3)
     document |= _side_by_side(cases, options, progress)
     document |= _committee(cases[-1], options, progress)
     document["two_core_ratio"] = None
-    document["relax"] = {"ratio_frechet": None, "ratio_unitcell": None, "optimizer_share": None}
-    return document
+    return document | _relaxation(options, progress)
 
 
 def _machine() -> dict[str, Any]:
@@ -207,3 +212,17 @@ def _committee(case: Case, options: Options, progress: Progress) -> dict[str, An
         "committee_cost_ratio": samples.ratio("all", "one"),
         "committee_with_force_spread_ratio": samples.ratio("spread", "one"),
     }
+
+
+def _relaxation(options: Options, progress: Progress) -> dict[str, Any]:
+    if not options.relax:
+        return {"relax": dict.fromkeys((*(f"ratio_{f}" for f in FILTERS), "optimizer_share"))}
+    progress("training a committee to relax with")
+    with threads(1):
+        committee = trained_committee(quick=options.quick)
+        return measure_relaxation(
+            committee,
+            random_cells(4 if options.quick else 64),
+            compared=2 if options.quick else COMPARED,
+            progress=progress,
+        )

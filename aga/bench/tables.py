@@ -20,7 +20,7 @@ _PEERS = {
 
 def speed_tables(document: Mapping[str, Any]) -> RenderableType:
     """Give the tables of what :func:`aga.bench.speed.measure` measured."""
-    return Group(_rows(document), _stages(document), _single(document))
+    return Group(_rows(document), _stages(document), *_relaxation(document), _single(document))
 
 
 def _table(title: str, *headings: str) -> Table:
@@ -66,6 +66,31 @@ def _stages(document: Mapping[str, Any]) -> Table:
     return table
 
 
+def _relaxation(document: Mapping[str, Any]) -> list[RenderableType]:
+    found = document.get("relaxation")
+    if found is None:
+        return []
+    ours = document["relax"]
+    table = _table(
+        "Relaxation of atoms and cell: ms each, and times as long",
+        *("optimizer", "cells", "ms", "ratio", "steps", "converged", "same minimum", "ours lower"),
+    )
+    figures = [f"{found['ms_per_relaxation']:.1f}", "", f"{found['steps_per_relaxation']:.0f}"]
+    share = f"aga, one batch ({100 * ours['optimizer_share']:.0f} % its own)"
+    table.add_row(share, str(found["cells"]), *figures, str(found["converged"]))
+    lines = [(f"ASE, FIRE, {name} filter", loop) for name, loop in found["ase"].items()]
+    for title, loop in [*lines, ("ASE, FIRE, from rattled minima", found["basins"])]:
+        table.add_row(
+            title,
+            str(loop["cells"]),
+            f"{loop['ms_per_relaxation']:.0f}",
+            f"{loop['ms_per_relaxation'] / found['ms_per_relaxation']:.1f}×",
+            f"{loop['steps_per_relaxation']:.0f}",
+            *(str(loop[key]) for key in ("converged", "same", "lower")),
+        )
+    return [table]
+
+
 def _single(document: Mapping[str, Any]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_header=False)
     table.add_column(justify="left")
@@ -82,6 +107,7 @@ def _figures(document: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("  with the spread of the forces", _times(document["committee_with_force_spread_ratio"])),
         ("two cores against one, on the batch", _times(document["two_core_ratio"])),
         ("new process to first energy, s", _number(document["first_energy_s"], 2)),
+        ("  of which imports", _number(document["first_import_s"], 2)),
         ("memory of a batch, kB per atom", _number(document["memory_bytes_per_atom"], 1, 1e-3)),
     ]
     titles = {

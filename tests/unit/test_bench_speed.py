@@ -8,7 +8,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from aga.bench.cases import random_cells
+from aga.bench.relaxation import measure_relaxation
 from aga.bench.speed import Options, measure
+from aga.bench.teaching import trained_committee
 from aga.bench.timing import Samples, interleave
 from aga.cli.main import main
 from aga.errors import InputError
@@ -65,6 +68,21 @@ def test_quick_run_prints_a_document(capsys: pytest.CaptureFixture[str], tmp_pat
 
     console().print(speed_tables(document))
     assert "rutile-6" in capsys.readouterr().out
+
+
+def test_relaxations_find_the_same_minima() -> None:
+    """Quick: four cells, two of them by ASE too; from rattled minima both come back to them."""
+    said: list[str] = []
+    committee = trained_committee(quick=True)
+    found = measure_relaxation(committee, random_cells(4), compared=2, progress=said.append)
+    jsonschema.validate(found["relax"], SCHEMA["properties"]["relax"])  # type: ignore[index] # a literal
+    assert 0.0 < found["relax"]["optimizer_share"] < 1.0
+    details = found["relaxation"]
+    for loop in (*details["ase"].values(), details["basins"]):
+        assert loop["cells"] == loop["same"] + loop["lower"] + loop["higher"]
+        assert loop["ms_per_relaxation"] > 0
+    assert details["basins"]["same"] == details["basins"]["cells"] > 0
+    assert sum("ASE" in line for line in said) == 2
 
 
 def test_absent_peers_are_null(monkeypatch: pytest.MonkeyPatch) -> None:
