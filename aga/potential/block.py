@@ -1,4 +1,10 @@
-"""One atom's neighbours of one element, laid out so that the kernels run along them as vectors."""
+"""One atom's neighbours, laid out so that the kernels run along them as vectors.
+
+Neighbours of one element lie together, in rows that are padded to whole vector registers: the
+lanes beyond the last one hold a neighbour in no direction and beyond every cutoff, which adds
+nothing to any sum. Functions on the way index rows of whole arrays instead of taking views:
+counting references to views took most of the time.
+"""
 
 from __future__ import annotations
 
@@ -7,125 +13,124 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aga.potential.elementary import cutoff_row, gaussians
 from aga.potential.jit import compiled, vectorised
-from aga.potential.plan import Plan
-from aga.structure.candidate import FloatArray
+from aga.potential.monomials import fill_monomials
+from aga.potential.plan import QUARTIC, Plan
+from aga.structure.candidate import FloatArray, IntArray
 
-__all__ = ["Block", "fill_block", "gaussian", "make_block"]
+__all__ = ["Block", "block_width", "fill_block", "make_block"]
 
-_POWERS_OF_TWO = 2.0 ** -np.arange(1023.0)
-"""2^{−k}."""
-
-_LOG2_E = 1.0 / math.log(2.0)
-_LN2_HIGH = 6.93147180369123816490e-01  # with 20 trailing zero bits: k·_LN2_HIGH is exact
-_LN2_LOW = 1.90821492927058770002e-10
-_EXP = np.array([1.0 / math.factorial(n) for n in range(14)])
-_SIN = np.array([(-1.0) ** n / math.factorial(2 * n + 1) for n in range(12)])
-_COS = np.array([(-1.0) ** n / math.factorial(2 * n) for n in range(12)])
+LANES = 8
+"""The neighbours of each element are padded to a multiple of this."""
 
 
 class Block(NamedTuple):
-    """Work space; W is the largest number of neighbours of one element."""
+    """Work space; W is the largest padded number of neighbours."""
 
+    ends: IntArray
+    """(E + 1,) the neighbours of element s are in the lanes ``ends[s]:ends[s + 1]``."""
     unit: FloatArray
     """(3, W) direction to each neighbour."""
     r: FloatArray
     """(W,) distance in Å."""
     cut: FloatArray
-    """(2, W) cutoff function and its slope."""
+    """(C, 2, W) cutoff functions and their slopes."""
+    e: FloatArray
+    """(R, W) exp(−η (r − R_s)²) of the radial functions."""
     w: FloatArray
-    """(H, W) exp(−η r²) f_c(r) of each angular η."""
+    """(H, W) exp(−η (r − R_s)²) f_c(r) of each angular channel."""
     slope: FloatArray
     """(H, W) dw/dr."""
     m: FloatArray
-    """(K, W) monomials of the direction."""
+    """(K, W) monomials of the direction; none up to degree 4, which is written out."""
     out: FloatArray
     """(4, W) adjoint of the direction (three rows) and of the distance."""
-    spare: FloatArray
-    """(3, W) scratch."""
+    D: FloatArray
+    """(3, K) coefficients of the gradient of a polynomial of the direction."""
 
 
 @compiled
-def make_block(plan: Plan, width: int) -> Block:
-    """Allocate the work space for blocks of up to ``width`` neighbours."""
-    etas, monomials = len(plan.etas), len(plan.weights)
+def block_width(starts: IntArray, atoms: IntArray) -> int:
+    """Give the largest padded number of neighbours of these atoms."""
+    most, elements = 0, starts.shape[1] - 1
+    for i in atoms:
+        most = max(most, starts[i, elements] - starts[i, 0])
+    width: int = most + elements * LANES
+    return width
+
+
+@compiled
+def make_block(plan: Plan, elements: int, width: int) -> Block:
+    """Allocate the work space for up to ``width`` lanes."""
+    channels = len(plan.channels)
+    monomials = len(plan.weights) if plan.degree > QUARTIC else 0
     return Block(
+        np.zeros(elements + 1, dtype=np.int64),
         np.empty((3, width)),
         np.empty(width),
-        np.empty((2, width)),
-        np.empty((etas, width)),
-        np.empty((etas, width)),
+        np.empty((len(plan.cutoffs), 2, width)),
+        np.empty((len(plan.gaussians), width)),
+        np.empty((channels, width)),
+        np.empty((channels, width)),
         np.empty((monomials, width)),
         np.empty((4, width)),
-        np.empty((3, width)),
+        np.empty((3, len(plan.weights))),
     )
 
 
 @compiled
-def gaussian(out: FloatArray, r: FloatArray, n: int, eta: float, shift: float) -> None:
-    """Write exp(−η (r − shift)²) for the first n distances (error below 1e−15).
-
-    An exponential of our own because it vectorises; the argument is never positive.
-    """
-    for j in range(n):
-        t = -eta * (r[j] - shift) * (r[j] - shift)
-        t = max(t, -700.0)
-        k = math.floor(t * _LOG2_E + 0.5)
-        f = (t - k * _LN2_HIGH) - k * _LN2_LOW
-        p = _EXP[13]
-        p = p * f + _EXP[12]
-        p = p * f + _EXP[11]
-        p = p * f + _EXP[10]
-        p = p * f + _EXP[9]
-        p = p * f + _EXP[8]
-        p = p * f + _EXP[7]
-        p = p * f + _EXP[6]
-        p = p * f + _EXP[5]
-        p = p * f + _EXP[4]
-        p = p * f + _EXP[3]
-        p = p * f + _EXP[2]
-        p = p * f + 1.0
-        p = p * f + 1.0
-        out[j] = p * _POWERS_OF_TWO[np.int32(-k)]
+def fill_block(plan: Plan, block: Block, vectors: FloatArray, starts: IntArray, i: int) -> None:
+    """Fill a block with the neighbours of atom i."""
+    _directions(block.unit, block.ends, vectors, starts, i)
+    n = block.ends[-1]
+    _lengths(block.unit, block.r, n, 2.0 * plan.cutoffs[-1])
+    for c in range(len(plan.cutoffs)):
+        cutoff_row(block.cut, c, block.r, n, (plan.form, plan.inner, plan.cutoffs[c]))
+    gaussians(block.e, block.r, n, plan.gaussians)
+    gaussians(block.w, block.r, n, plan.channels)
+    _weigh(plan.channels, plan.channel_cutoff, block, n)
+    if plan.degree > QUARTIC:
+        fill_monomials(block.m, block.unit, plan.powers, plan.lower, n)
 
 
 @compiled
-def _cutoff(cut: FloatArray, r: FloatArray, n: int, cutoff: float) -> None:
-    """Write f_c = ½(cos(π r/r_c) + 1) = ½(1 − sin y), y = π(r/r_c − ½), and its slope."""
-    for j in range(n):
-        y = math.pi * (r[j] / cutoff - 0.5)
-        q = y * y
-        s, c = _SIN[11], _COS[11]
-        for term in range(11):
-            s = s * q + _SIN[10 - term]
-            c = c * q + _COS[10 - term]
-        cut[0, j] = 0.5 * (1.0 - s * y)
-        cut[1, j] = -0.5 * math.pi / cutoff * c
+def _directions(
+    unit: FloatArray, ends: IntArray, vectors: FloatArray, starts: IntArray, i: int
+) -> None:
+    """Write the vectors to the lanes, zeros between."""
+    lane = 0
+    for s in range(len(ends) - 1):
+        start, count = starts[i, s], starts[i, s + 1] - starts[i, s]
+        for j in range(count):
+            unit[0, lane + j] = vectors[start + j, 0]
+            unit[1, lane + j] = vectors[start + j, 1]
+            unit[2, lane + j] = vectors[start + j, 2]
+        padded = (count + LANES - 1) // LANES * LANES
+        for j in range(lane + count, lane + padded):
+            unit[0, j] = unit[1, j] = unit[2, j] = 0.0
+        lane += padded
+        ends[s + 1] = lane
 
 
 @vectorised
-def fill_block(plan: Plan, block: Block, vectors: FloatArray, start: int, stop: int) -> int:
-    """Fill a block with the neighbours ``vectors[start:stop]``; give their number."""
-    unit, r, cut = block.unit, block.r, block.cut
-    n = stop - start
+def _lengths(unit: FloatArray, r: FloatArray, n: int, beyond: float) -> None:
     for j in range(n):
-        x, y, z = vectors[start + j, 0], vectors[start + j, 1], vectors[start + j, 2]
-        length = math.sqrt(x * x + y * y + z * z)
+        square = unit[0, j] * unit[0, j] + unit[1, j] * unit[1, j] + unit[2, j] * unit[2, j]
+        length = math.sqrt(square) if square > 0.0 else beyond
+        inverse = 1.0 / length
         r[j] = length
-        unit[0, j], unit[1, j], unit[2, j] = x / length, y / length, z / length
-    _cutoff(cut, r, n, plan.cutoff)
-    for h in range(len(plan.etas)):
-        eta = plan.etas[h]
-        w, slope = block.w[h], block.slope[h]
-        gaussian(w, r, n, eta, 0.0)
+        unit[0, j] *= inverse
+        unit[1, j] *= inverse
+        unit[2, j] *= inverse
+
+
+@vectorised
+def _weigh(channels: FloatArray, places: IntArray, block: Block, n: int) -> None:
+    w, slope, cut, r = block.w, block.slope, block.cut, block.r
+    for h in range(len(channels)):
+        eta, shift, c = channels[h, 0], channels[h, 1], places[h]
         for j in range(n):
-            slope[j] = w[j] * (cut[1, j] - 2.0 * eta * r[j] * cut[0, j])
-            w[j] *= cut[0, j]
-    for j in range(n):
-        block.m[0, j] = 1.0
-    for k in range(1, len(plan.weights)):
-        axis = 0 if plan.powers[k, 0] > 0 else (1 if plan.powers[k, 1] > 0 else 2)
-        row, below, along = block.m[k], block.m[plan.lower[k, axis]], unit[axis]
-        for j in range(n):
-            row[j] = below[j] * along[j]
-    return n
+            e = w[h, j]
+            slope[h, j] = e * (cut[c, 1, j] - 2.0 * eta * (r[j] - shift) * cut[c, 0, j])
+            w[h, j] = e * cut[c, 0, j]

@@ -7,6 +7,7 @@ its trace part positive where E grows with volume, and stress = (∂E/∂ε)/V i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -15,10 +16,29 @@ from aga.potential import kernels, tangents
 from aga.potential.batch import Batch
 from aga.potential.functions import FunctionSet
 from aga.potential.neighbours import Pairs, find_pairs
-from aga.potential.plan import make_plan
-from aga.structure.candidate import FloatArray
+from aga.potential.plan import Plan, make_plan
+from aga.structure.candidate import FloatArray, IntArray
 
-__all__ = ["Descriptor"]
+__all__ = ["Descriptor", "Moments"]
+
+Moments = tuple[FloatArray, ...]
+"""What :meth:`Descriptor.values_and_moments` leaves for the derivatives; opaque."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Centre:
+    """Central elements, by their places, that have the same functions."""
+
+    species: tuple[int, ...]
+    plan: Plan
+    every: bool
+    """No other elements are in the set."""
+
+    def atoms(self, pairs: Pairs) -> IntArray:
+        """Give the atoms of these elements."""
+        if self.every:
+            return np.arange(len(pairs.species))
+        return np.flatnonzero(np.isin(pairs.species, self.species))
 
 
 class Descriptor:
@@ -36,7 +56,17 @@ class Descriptor:
 
     def __init__(self, functions: FunctionSet) -> None:
         self.functions = functions
-        self._plan = make_plan(functions)
+        shared: dict[tuple[object, ...], list[int]] = {}
+        for species, symbol in enumerate(functions.elements):
+            shared.setdefault(functions.of(symbol), []).append(species)
+        self._centres = [
+            _Centre(
+                tuple(species),
+                make_plan(functions, functions.elements[species[0]]),
+                every=len(shared) == 1,
+            )
+            for species in shared.values()
+        ]
 
     @property
     def size(self) -> int:
@@ -58,17 +88,19 @@ class Descriptor:
         """Give G (N, D)."""
         return self.values_and_moments(pairs)[0]
 
-    def values_and_moments(self, pairs: Pairs) -> tuple[FloatArray, FloatArray]:
+    def values_and_moments(self, pairs: Pairs) -> tuple[FloatArray, Moments]:
         """Give G (N, D), and the moments, which spare the derivatives half their work."""
-        plan = self._plan
-        atoms, elements = len(pairs.starts), len(self.functions.elements)
-        G = np.zeros((atoms, self.size))
-        moments = np.empty((atoms, elements, len(plan.etas), len(plan.weights) + 1))
-        kernels.values(plan, pairs.arrays, G, moments)
-        return G, moments
+        G = np.zeros((len(pairs.starts), self.size))
+        moments = []
+        for centre in self._centres:
+            plan, atoms = centre.plan, centre.atoms(pairs)
+            shape = (len(self.functions.elements), len(plan.channels), len(plan.weights) + 1)
+            moments.append(np.empty((len(atoms), *shape)))
+            kernels.values(plan, pairs.arrays, atoms, G, moments[-1])
+        return G, tuple(moments)
 
     def vjp(
-        self, pairs: Pairs, adjoints: FloatArray, moments: FloatArray | None = None
+        self, pairs: Pairs, adjoints: FloatArray, moments: Moments | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """Pull ∂E/∂G back to positions and strain.
 
@@ -92,8 +124,9 @@ class Descriptor:
         stack = np.ascontiguousarray(adjoints, dtype=np.float64).reshape(-1, *adjoints.shape[-2:])
         gradient = np.zeros((len(stack), len(pairs.starts), 3))
         strain = np.zeros((len(stack), pairs.structures, 3, 3))
-        kernels.vjp(self._plan, pairs.arrays, moments, stack, gradient, strain)
-        strain = 0.5 * (strain + np.swapaxes(strain, -1, -2))
+        for centre, A in zip(self._centres, moments, strict=True):
+            atoms = centre.atoms(pairs)
+            kernels.vjp(centre.plan, pairs.arrays, atoms, A, stack, gradient, strain)
         return (gradient[0], strain[0]) if adjoints.ndim == 2 else (gradient, strain)
 
     def jvp(
@@ -101,7 +134,7 @@ class Descriptor:
         pairs: Pairs,
         displacements: FloatArray,
         strains: FloatArray | None = None,
-        moments: FloatArray | None = None,
+        moments: Moments | None = None,
     ) -> FloatArray:
         """Give dG (N, D) for displacements dR (N, 3) in Å and strains dε (B, 3, 3).
 
@@ -115,10 +148,11 @@ class Descriptor:
         if strains is not None:
             steps = steps + np.einsum("pab,pb->pa", strains[pairs.owners[first]], pairs.vectors)
         dG = np.zeros((len(pairs.starts), self.size))
-        tangents.jvp(self._plan, pairs.arrays, moments, steps, dG)
+        for centre, A in zip(self._centres, moments, strict=True):
+            tangents.jvp(centre.plan, pairs.arrays, centre.atoms(pairs), A, steps, dG)
         return dG
 
-    def jacobian(self, pairs: Pairs, moments: FloatArray | None = None) -> list[FloatArray]:
+    def jacobian(self, pairs: Pairs, moments: Moments | None = None) -> list[FloatArray]:
         """Give dG/d(R, ε), dense, for each structure: for training on small cells.
 
         Returns
@@ -131,9 +165,10 @@ class Descriptor:
         if moments is None:
             moments = self.values_and_moments(pairs)[1]
         bounds = np.searchsorted(pairs.owners, np.arange(pairs.structures + 1))
-        result = []
-        for a, b in pairwise(bounds):
-            out = np.zeros((b - a, self.size, 3 * (b - a) + 6))
-            tangents.jacobian(self._plan, pairs.arrays, a, moments, out)
-            result.append(out)
+        result = [np.zeros((b - a, self.size, 3 * (b - a) + 6)) for a, b in pairwise(bounds)]
+        for centre, A in zip(self._centres, moments, strict=True):
+            atoms = centre.atoms(pairs)
+            places = np.searchsorted(atoms, bounds)
+            for begin, (a, b), out in zip(bounds[:-1], pairwise(places), result, strict=True):
+                tangents.jacobian(centre.plan, pairs.arrays, atoms[a:b], begin, A[a:b], out)
         return result

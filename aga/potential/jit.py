@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
-__all__ = ["compiled", "vectorised"]
+__all__ = ["compiled", "lanes_of", "vectorised"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -52,6 +53,16 @@ def vectorised(function: F) -> F:
     flags = {"contract", "reassoc", "nsz"}
     jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=flags)
     return cast("F", _fresh(jit(function)))
+
+
+@numba.extending.register_jitable  # type: ignore[untyped-decorator] # numba is untyped
+def lanes_of(start: int, stop: int) -> range:
+    """Give range(start, stop) to index arrays with, none of them negative.
+
+    Unsigned, so that numba needs no wrap-around of negative indices, which keeps loops that
+    don't begin at zero from being vectorised.
+    """
+    return range(np.uint64(start), np.uint64(stop))
 
 
 def _fresh(dispatcher: Any) -> Any:  # noqa: ANN401 - numba is untyped
