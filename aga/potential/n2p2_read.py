@@ -212,12 +212,14 @@ def _standardisation(
     mean, scale = np.zeros(shape), np.ones(shape)
     for e, symbol in enumerate(functions.elements):
         centre, width = _centre_and_width(settings.scaling, columns[symbol], path)
-        for line, value in zip(columns[symbol].lines, width, strict=True):
-            if not value > 0:
-                fault(path, line, f"{symbol}: the function cannot be scaled, its width is {value}")
-        width = width / (settings.scaling.high - settings.scaling.low)
+        with np.errstate(over="ignore", invalid="ignore"):
+            width = width / (settings.scaling.high - settings.scaling.low)
+            centre = centre - settings.scaling.low * width
+        for line, a, b in zip(columns[symbol].lines, centre, width, strict=True):
+            if not (b > 0 and np.isfinite([a, b]).all()):
+                fault(path, line, f"{symbol}: the function cannot be scaled with a width of {b}")
         scale[e, places[symbol]] = width
-        mean[e, places[symbol]] = centre - settings.scaling.low * width
+        mean[e, places[symbol]] = centre
     return mean, scale
 
 
