@@ -12,16 +12,19 @@ import typer
 if TYPE_CHECKING:
     from aga.config.schema import Settings
     from aga.errors import Problem
+    from aga.potential.device import Device
     from aga.store.handle import SearchHandle
     from aga.store.repository import Repository
 
 __all__ = [
     "CountOption",
     "DatabaseOption",
+    "DeviceOption",
     "JsonOption",
     "LaunchpadOption",
     "SearchOption",
     "SiteOption",
+    "check_device",
     "check_engine",
     "open_handle",
     "open_repository",
@@ -67,6 +70,15 @@ SearchOption = Annotated[
         show_default=False,
     ),
 ]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="Where the committee is evaluated: cpu, cuda, or auto (a GPU where there is one).",
+        show_default=False,
+    ),
+]
 CountOption = Annotated[int, typer.Option("-n", "--number", min=1, help="How many at most.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -108,6 +120,29 @@ def open_handle(
 
     with open_repository(database, launchpad, site) as repository:
         yield SearchHandle(repository, repository.resolve_search(search))
+
+
+def check_device(wanted: str) -> Device:
+    """Refuse a device that does not exist, or that this machine lacks.
+
+    Raises
+    ------
+    aga.errors.InputError
+        No device has this name.
+    aga.errors.SiteError
+        A GPU is wanted and there is none.
+    """
+    from typing import cast, get_args
+
+    from aga.errors import InputError
+    from aga.potential.device import Device, choose_device
+
+    if wanted not in get_args(Device):
+        known = ", ".join(get_args(Device))
+        raise InputError(f"no device is called {wanted!r}", remedy=f"use one of {known}")
+    device = cast("Device", wanted)
+    choose_device(device)
+    return device
 
 
 def check_engine(settings: Settings) -> list[Problem]:

@@ -45,6 +45,7 @@ class LocalRun:
             "members": settings.potential.members,
             "budget": settings.search.budget.model_dump(mode="json"),
             "workers": self.workers,
+            "device": settings.machine.device,
             "run_dir": str(settings.machine.run_dir),
             "output": None if self.output is None else str(self.output),
         }

@@ -9,10 +9,12 @@ import typer
 
 from aga.cli.common import (
     DatabaseOption,
+    DeviceOption,
     JsonOption,
     LaunchpadOption,
     SearchOption,
     SiteOption,
+    check_device,
     read_settings,
 )
 from aga.cli.console import print_document, say
@@ -43,6 +45,7 @@ def run(  # noqa: PLR0913 - each is an option of the command
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results."),
     ] = None,
+    device: DeviceOption = None,
     site: SiteOption = None,
     database: DatabaseOption = None,
     launchpad: LaunchpadOption = None,
@@ -54,7 +57,7 @@ def run(  # noqa: PLR0913 - each is an option of the command
     """Run a search to its end on this machine, or go on with it after an interruption."""
     from aga.cli.local import LocalRun
 
-    settings = _on_this_machine(read_settings(file, site), database, launchpad)
+    settings = _on_this_machine(read_settings(file, site), database, launchpad, device)
     search = LocalRun(
         settings=settings,
         workers=workers or settings.machine.workers,
@@ -70,14 +73,23 @@ def run(  # noqa: PLR0913 - each is an option of the command
             say(f"{key:>10}  {value}")
 
 
-def _on_this_machine(settings: Settings, database: str | None, launchpad: Path | None) -> Settings:
+def _on_this_machine(
+    settings: Settings, database: str | None, launchpad: Path | None, device: str | None
+) -> Settings:
     """Put the options and the run directory's full path into the machine settings."""
-    change: dict[str, object] = {"run_dir": settings.machine.run_dir.expanduser().resolve()}
+    from aga.config.load import settings_from_dict
+
+    change: dict[str, object] = {"run_dir": str(settings.machine.run_dir.expanduser().resolve())}
     if database is not None:
         change["database"] = database
     if launchpad is not None:
-        change["launchpad"] = launchpad.resolve()
-    return settings.model_copy(update={"machine": settings.machine.model_copy(update=change)})
+        change["launchpad"] = str(launchpad.resolve())
+    if device is not None:
+        change["device"] = check_device(device)
+    elif settings.machine.device == "cuda":
+        check_device("cuda")
+    tree = settings.model_dump(mode="json")
+    return settings_from_dict({**tree, "machine": {**tree["machine"], **change}})
 
 
 def worker(  # noqa: PLR0913 - each is an option of the command

@@ -234,6 +234,14 @@ class MachineSettings(Section):
     )
     run_dir: Path = Field(Path("aga-runs"), description="folder of run directories and logs")
     workers: int = Field(2, ge=1, description="worker processes of `aga run`")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where the committee is evaluated; auto: on a GPU where there is one"
+    )
+    precision: Literal["float64", "float32"] = Field(
+        "float64",
+        description="of the work per pair of atoms on a GPU; float32 for one that is slow in "
+        "float64",
+    )
     espresso_command: str = Field("pw.x", description="command that starts pw.x")
     pseudo_dir: Path = Field(
         Path("/usr/share/espresso/pseudo"), description="folder of pseudopotentials"
@@ -254,6 +262,15 @@ class Settings(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     oracle: OracleSettings = Field(default_factory=OracleSettings)
     machine: MachineSettings = Field(default_factory=MachineSettings)
+
+    @model_validator(mode="after")
+    def _device(self) -> Self:
+        if self.machine.device == "cuda" and self.potential.descriptor != "symmetry_functions":
+            raise ValueError(
+                "machine.device: cuda computes symmetry functions only; leave it at auto with "
+                f"potential.descriptor: {self.potential.descriptor}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> Self:

@@ -8,10 +8,13 @@ import torch
 
 from aga.errors import SiteError
 
-__all__ = ["Device", "choose_device"]
+__all__ = ["Device", "Precision", "choose_device"]
 
 Device = Literal["auto", "cpu", "cuda"]
 """Where to compute; ``auto``: on a GPU where there is one."""
+
+Precision = Literal["float64", "float32"]
+"""Of the work per pair and per triplet on a device; everything per atom is float64."""
 
 
 def choose_device(wanted: Device) -> torch.device:

@@ -11,7 +11,10 @@ from aga.potential.committee import NetworkCommittee
 from aga.potential.deep_committee import DeepCommittee
 from aga.potential.deep_model import KIND, DeepModel
 from aga.potential.descriptors import FUNCTIONS
+from aga.potential.device import Device, Precision, choose_device
+from aga.potential.functions import FunctionSet
 from aga.potential.model import Model
+from aga.potential.torch_committee import DeviceCommittee
 from aga.structure.candidate import FloatArray
 
 __all__ = ["AnyCommittee", "AnyModel", "load_model", "make_committee"]
@@ -41,16 +44,46 @@ def load_model(data: bytes) -> AnyModel:
     return files.choose(_KINDS, content.get("kind"))(content, arrays)
 
 
-def make_committee(models: Sequence[AnyModel], version: str = "") -> AnyCommittee:
+def make_committee(
+    models: Sequence[AnyModel],
+    version: str = "",
+    *,
+    device: Device = "cpu",
+    precision: Precision = "float64",
+) -> AnyCommittee:
     """Form a committee of models of one kind.
+
+    Parameters
+    ----------
+    models
+        The members.
+    version
+        Name of the committee, for provenance.
+    device
+        Where to compute. Only symmetry functions are computed on a GPU; with ``auto`` the others
+        stay on the processor.
+    precision
+        Of the work per pair and triplet on a GPU; the processor's is always double.
 
     Raises
     ------
     aga.errors.ModelError
-        No member, or members that do not fit together.
+        No member, members that do not fit together, or a GPU is wanted for models that cannot
+        be computed there.
+    aga.errors.SiteError
+        A GPU is wanted and there is none.
     """
     plain = [model for model in models if isinstance(model, Model)]
     deep = [model for model in models if isinstance(model, DeepModel)]
     if plain and deep:
         raise ModelError("the members of a committee must be of one kind")
+    chosen = choose_device(device)
+    able = bool(plain) and isinstance(plain[0].functions, FunctionSet)
+    if chosen.type != "cpu" and able:
+        return DeviceCommittee(plain, version, device=chosen, precision=precision)
+    if device == "cuda" and models:
+        raise ModelError(
+            "only models with symmetry functions can be computed on a GPU",
+            remedy="use device auto or cpu",
+        )
     return DeepCommittee(deep, version) if deep else NetworkCommittee(plain, version)

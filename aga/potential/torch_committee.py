@@ -11,12 +11,13 @@ from torch import Tensor
 from aga.errors import ModelError
 from aga.potential.batch import Batch, Evaluation
 from aga.potential.committee import NetworkCommittee
+from aga.potential.device import Precision
 from aga.potential.functions import FunctionSet
 from aga.potential.guard import Repelled, repelled
 from aga.potential.model import Model
 from aga.potential.neighbours import Pairs
 from aga.potential.network import evaluate
-from aga.potential.torch_descriptor import Precision, Pulled, TorchDescriptor
+from aga.potential.torch_descriptor import Pulled, TorchDescriptor
 from aga.potential.torch_pairs import DevicePairs
 from aga.potential.votes import Votes, predictions, totals
 from aga.structure.candidate import Candidate, FloatArray

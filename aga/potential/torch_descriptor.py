@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from aga.potential.batch import Batch
+from aga.potential.device import Precision
 from aga.potential.functions import FunctionSet
 from aga.potential.neighbours import find_pairs
 from aga.potential.torch_moments import Density, density, moment_values, pull_moments
@@ -25,10 +25,7 @@ from aga.potential.torch_shells import Shell, make_shell
 from aga.potential.torch_tables import ClassTables, make_tables
 from aga.potential.torch_triplets import Triplets, list_triplets, pull_triplets, triplet_values
 
-__all__ = ["Precision", "Pulled", "Respond", "TorchDescriptor"]
-
-Precision = Literal["float64", "float32"]
-"""Of the work per pair and per triplet; everything per atom is float64."""
+__all__ = ["Pulled", "Respond", "TorchDescriptor"]
 
 Respond = Callable[[Tensor, Tensor], Tensor | None]
 """From atoms (n,) and their G (n, D) to adjoints (A, n, D), or None where only G is wanted."""

@@ -142,6 +142,8 @@ class _Grid:
     """(L,) the first of them."""
     translations: Tensor
     """(I, 3) translations of all structures; the middle one of each is zero."""
+    total: int
+    """Images to look at, Σ ``images``."""
 
     @classmethod
     def make(
@@ -167,7 +169,16 @@ class _Grid:
         translations = np.einsum("ia,iab->ib", shifts, np.repeat(batch.cells, images, axis=0))
         arrays = (species, first, second, gaps, images[owners[first]], begins[owners[first]])
         moved = [torch.from_numpy(a).to(device) for a in (*arrays, translations)]
-        return cls(**dict(zip(cls.__slots__, moved, strict=True)))
+        return cls(
+            species=moved[0],
+            first=moved[1],
+            second=moved[2],
+            gaps=moved[3],
+            images=moved[4],
+            begins=moved[5],
+            translations=moved[6],
+            total=int(images[owners[first]].sum()),
+        )
 
 
 def _shifts(reach: IntArray) -> FloatArray:
@@ -177,7 +188,7 @@ def _shifts(reach: IntArray) -> FloatArray:
 
 def _near(grid: _Grid, cutoff: float) -> tuple[Tensor, Tensor, Tensor]:
     """Give central atom, neighbour and vector of every image within the cutoff."""
-    pair = torch.repeat_interleave(grid.images)
+    pair = torch.repeat_interleave(grid.images, output_size=grid.total)
     ends = torch.cumsum(grid.images, dim=0)
     image = torch.arange(len(pair), device=pair.device) - (ends - grid.images)[pair]
     own = (grid.first == grid.second)[pair] & (2 * image + 1 == grid.images[pair])

@@ -71,8 +71,9 @@ def gaussians(tables: ClassTables, parameters: Tensor, r: Tensor) -> tuple[Tenso
     # Most sets have one cutoff: then f_c is computed once for all channels.
     value, fall = cut(tables, r, cutoff) if tables.mixed else cut(tables, r, tables.cutoff)
     away = r - shift
-    g = torch.exp(-eta * away * away)
-    return g * value, g * (fall - 2.0 * eta * away * value)
+    lean = -eta * away
+    g = torch.exp(lean * away)
+    return g * value, g * torch.addcmul(fall, lean, value, value=2.0)
 
 
 def cut(tables: ClassTables, r: Tensor, cutoff: Tensor | float) -> tuple[Tensor, Tensor]:

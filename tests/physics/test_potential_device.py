@@ -16,15 +16,16 @@ from aga.potential import torch_descriptor
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
 from aga.potential.descriptor import Descriptor
-from aga.potential.device import choose_device
+from aga.potential.device import Precision, choose_device
 from aga.potential.functions import Angular, CutoffFunction, FunctionSet, Radial
 from aga.potential.guard import Repulsion
+from aga.potential.kinds import make_committee
 from aga.potential.model import Model
 from aga.potential.neighbours import find_pairs
 from aga.potential.network import initialise
 from aga.potential.presets import preset
 from aga.potential.torch_committee import DeviceCommittee
-from aga.potential.torch_descriptor import Precision, TorchDescriptor
+from aga.potential.torch_descriptor import TorchDescriptor
 from aga.potential.torch_pairs import DevicePairs, find_device_pairs, to_device
 from aga.rng import stream
 from aga.structure.candidate import Candidate, FloatArray
@@ -343,6 +344,15 @@ def test_cuda_without_a_gpu_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
     assert "nvidia-smi" in str(caught.value.remedy)
     monkeypatch.setattr(device_module.torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").type == choose_device("cuda").type == "cuda"
+
+
+def test_the_setting_chooses_the_committee(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = members(2)
+    assert type(make_committee(models, device="cpu")) is NetworkCommittee
+    monkeypatch.setattr("aga.potential.kinds.choose_device", lambda _: torch.device("meta"))
+    chosen = make_committee(models, "v001", device="auto", precision="float32")
+    assert isinstance(chosen, DeviceCommittee)
+    assert (chosen.version, chosen.on_device.dtype) == ("v001", torch.float32)
 
 
 @pytest.mark.cuda

@@ -24,7 +24,10 @@ def assess_iteration(context: StepContext) -> dict[str, Any]:
     repository, search_id, iteration = context.repository, context.search_id, context.step.iteration
     search = context.settings.search
     version = commit_members(context)
-    committee = load_committee(repository, search_id, version)
+    machine = context.settings.machine
+    committee = load_committee(
+        repository, search_id, version, device=machine.device, precision=machine.precision
+    )
     frames = repository.frames(search_id)
     pool = candidates_of(context, iteration) if iteration else []
     record, verdict = judge(

@@ -33,7 +33,14 @@ def _own_data(context: StepContext) -> list[Frame]:
 
 def relaxer_of(context: StepContext, version: int) -> BatchedRelaxer:
     """Build the relaxer on a committee of the store."""
-    committee = load_committee(context.repository, context.search_id, version)
+    machine = context.settings.machine
+    committee = load_committee(
+        context.repository,
+        context.search_id,
+        version,
+        device=machine.device,
+        precision=machine.precision,
+    )
     return BatchedRelaxer.from_settings(committee, context.settings.search)
 
 

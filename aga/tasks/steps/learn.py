@@ -8,6 +8,7 @@ from typing import Any
 import aga
 from aga.config.schema import MIN_INITIAL
 from aga.errors import SearchFailedError
+from aga.potential.device import Device, Precision
 from aga.potential.kinds import AnyCommittee, load_model, make_committee
 from aga.store.repository import Repository
 from aga.tasks.context import StepContext
@@ -125,8 +126,16 @@ def commit_members(context: StepContext) -> int:
     return iteration
 
 
-def load_committee(repository: Repository, search_id: str, version: int) -> AnyCommittee:
-    """Load a committee from the store."""
+def load_committee(
+    repository: Repository,
+    search_id: str,
+    version: int,
+    *,
+    device: Device = "cpu",
+    precision: Precision = "float64",
+) -> AnyCommittee:
+    """Load a committee from the store, to be computed on a device."""
     card = repository.get_committee(search_id, version)
     members = [load_model(repository.get_blob(digest)) for digest in card["members"]]
-    return make_committee(members, version=f"v{version:03d}")
+    version_name = f"v{version:03d}"
+    return make_committee(members, version_name, device=device, precision=precision)
