@@ -9,6 +9,8 @@ import typer
 
 from aga.cli.common import DatabaseOption, JsonOption, LaunchpadOption, SiteOption, open_handle
 from aga.cli.console import console, print_document
+from aga.cli.models import export, import_folder, show
+from aga.cli.predicting import calibrate, evaluate
 
 if TYPE_CHECKING:
     from aga.potential.functions import FunctionSet
@@ -25,6 +27,11 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True, help="Symmetry functions, model files, energies, calibration."
     )
     group.command("functions")(functions)
+    group.command("show")(show)
+    group.command("evaluate")(evaluate)
+    group.command("calibrate")(calibrate)
+    group.command("export")(export)
+    group.command("import")(import_folder)
     app.add_typer(group, name="potential")
 
 
@@ -104,10 +111,16 @@ def _functions_of_search(
 ) -> FunctionSet:
     """Give the set of a settings file, or else of a stored search."""
     from aga.config.load import load_settings, settings_from_dict
-    from aga.training.fit import function_set
+    from aga.errors import InputError
+    from aga.training.fixed import function_set
 
     if Path(search).suffix in SUFFIXES or Path(search).is_file():
-        return function_set(load_settings(Path(search), site))
-    with open_handle(search, database, launchpad, site) as handle:
-        stored = handle.repository.get_search(handle.id)["settings"]
-    return function_set(settings_from_dict(stored))
+        settings = load_settings(Path(search), site)
+    else:
+        with open_handle(search, database, launchpad, site) as handle:
+            stored = handle.repository.get_search(handle.id)["settings"]
+        settings = settings_from_dict(stored)
+    kind = settings.potential.descriptor
+    if kind != "symmetry_functions":
+        raise InputError(f"{search} describes atoms by {kind}, which has no symmetry functions")
+    return function_set(settings)

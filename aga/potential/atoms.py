@@ -13,7 +13,7 @@ from aga.errors import StructureError
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Committee, Prediction
 
-__all__ = ["VACUUM", "enclosed", "predict_atoms"]
+__all__ = ["VACUUM", "enclosed", "predict_atoms", "predict_many"]
 
 VACUUM = 40.0
 """Å left empty where a structure is not periodic: more than the cutoff of any potential."""
@@ -117,11 +117,16 @@ def predict_atoms(
     """
     titles = [image.get_chemical_formula() for image in images] if names is None else names
     inside = [enclosed(image, name) for image, name in zip(images, titles, strict=True)]
-    said = [one for part in _parts(inside) for one in committee.predict(part)]
+    said = predict_many(committee, inside)
     return [
         replace(one, stress=_stress(one.stress, candidate, image))
         for one, candidate, image in zip(said, inside, images, strict=True)
     ]
+
+
+def predict_many(committee: Committee, candidates: Sequence[Candidate]) -> list[Prediction]:
+    """Predict any number of crystals in batches of moderate size; raises as the committee."""
+    return [one for part in _parts(candidates) for one in committee.predict(part)]
 
 
 def _parts(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:

@@ -12,8 +12,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from aga.errors import InputError, ModelError
 from aga.potential.atoms import predict_atoms
-from aga.potential.committee import NetworkCommittee
-from aga.potential.model import Model
+from aga.potential.kinds import AnyCommittee, AnyModel, load_model, make_committee
 from aga.structure.protocols import Committee
 
 __all__ = ["CommitteeCalculator", "read_committee", "read_member"]
@@ -115,7 +114,7 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
         self.results = results
 
 
-def read_member(path: Path) -> Model:
+def read_member(path: Path) -> AnyModel:
     """Read one model file.
 
     Raises
@@ -126,7 +125,7 @@ def read_member(path: Path) -> Model:
         It can't be read; names the file.
     """
     try:
-        return Model.from_bytes(path.read_bytes())
+        return load_model(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", file=str(path)) from error
     except ModelError as error:
@@ -135,7 +134,8 @@ def read_member(path: Path) -> Model:
         ) from error
 
 
-def read_committee(paths: Sequence[Path]) -> NetworkCommittee:
+def read_committee(paths: Sequence[Path]) -> AnyCommittee:
     """Read model files, one for each member; raises as :func:`read_member`."""
     models = [read_member(path) for path in paths]
-    return NetworkCommittee(models, version=", ".join(path.name for path in paths))
+    version = paths[0].name if len(paths) == 1 else f"{len(paths)} model files"
+    return make_committee(models, version=version)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,6 +12,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aga.errors import InputError
+from aga.report.files import write_whole
 from aga.report.rows import group_name
 from aga.store.handle import Found
 
@@ -79,7 +78,7 @@ def export_structures(
             )
     for path, part in jobs:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, lambda temporary, part=part: _WRITERS[form](part, temporary))  # type: ignore[misc] # the default binds the loop variable
+        write_whole(path, lambda temporary, part=part: _WRITERS[form](part, temporary))  # type: ignore[misc] # the default binds the loop variable
     return [path for path, _ in jobs]
 
 
@@ -145,25 +144,6 @@ def _plan(found: Sequence[Found], form: Format, target: Path) -> list[tuple[Path
     return [
         (target / f"{before}{name}{after}", [item]) for name, item in zip(names, found, strict=True)
     ]
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write beside the file first, so that a full disk leaves no half file."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".aga-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _write_cif(found: Sequence[Found], path: Path) -> None:

@@ -15,12 +15,23 @@ from matplotlib.ticker import MaxNLocator
 from aga.report.rows import unicode_minus
 from aga.structure.candidate import FloatArray
 
-__all__ = ["Generation", "History", "ReferencePoint", "energy_figure", "save_figure"]
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "INK",
+    "ORANGE",
+    "SKY",
+    "Generation",
+    "History",
+    "ReferencePoint",
+    "energy_figure",
+    "save_figure",
+]
 
 # Okabe & Ito's palette, told apart with every kind of colour vision.
-_BLUE, _SKY, _ORANGE, _GREEN = "#0072B2", "#56B4E9", "#D55E00", "#009E73"
+BLUE, SKY, ORANGE, GREEN = "#0072B2", "#56B4E9", "#D55E00", "#009E73"
 _BAND = "#F2F2F2"
-_INK = "#333333"
+INK = "#333333"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +90,7 @@ def energy_figure(history: History) -> Figure:
     if history.final is not None:
         axes.axhline(
             history.final,
-            color=_GREEN,
+            color=GREEN,
             linewidth=1.6,
             linestyle=(0, (6, 2)),
             zorder=2,
@@ -139,15 +150,15 @@ def _population(axes: Any, generations: Sequence[Generation]) -> None:  # noqa: 
     low, middle, high = (_quantiles(filled, q) for q in (0.1, 0.5, 0.9))
     best = [min(g.enthalpies) for g in filled]
     axes.fill_between(
-        numbers, low, high, color=_SKY, alpha=0.28, linewidth=0, zorder=1,
+        numbers, low, high, color=SKY, alpha=0.28, linewidth=0, zorder=1,
         label="population, middle 80 %",
     )  # fmt: skip
     axes.plot(
-        numbers, middle, color=_BLUE, linewidth=1.3, linestyle=(0, (2, 1.2)), zorder=3,
+        numbers, middle, color=BLUE, linewidth=1.3, linestyle=(0, (2, 1.2)), zorder=3,
         label="population median",
     )  # fmt: skip
     axes.plot(
-        numbers, best, color=_BLUE, linewidth=2.2, marker="o", markersize=3.6, zorder=4,
+        numbers, best, color=BLUE, linewidth=2.2, marker="o", markersize=3.6, zorder=4,
         label="population best",
     )  # fmt: skip
 
@@ -182,7 +193,7 @@ def _references(axes: Any, history: History, top: float) -> None:  # noqa: ANN40
             [y for _, y in inside],
             s=26,
             facecolor="white",
-            edgecolor=_ORANGE,
+            edgecolor=ORANGE,
             linewidth=1.2,
             zorder=5,
             label=f"reference method ({history.engine})",
@@ -193,7 +204,7 @@ def _references(axes: Any, history: History, top: float) -> None:  # noqa: ANN40
             [0.985] * len(above),
             s=24,
             marker="^",
-            color=_ORANGE,
+            color=ORANGE,
             alpha=0.8,
             linewidth=0,
             transform=axes.get_xaxis_transform(),
@@ -214,12 +225,12 @@ def _side_by_side(points: Sequence[ReferencePoint]) -> list[tuple[float, float]]
 
 
 def _dress(axes: Any, history: History) -> None:  # noqa: ANN401 - matplotlib has no types
-    axes.set_title(history.title, loc="left", fontsize=12, fontweight="bold", color=_INK, pad=20)
-    axes.set_xlabel("generation", fontsize=10.5, color=_INK)
+    axes.set_title(history.title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=20)
+    axes.set_xlabel("generation", fontsize=10.5, color=INK)
     quantity = "enthalpy" if history.pressed else "energy"
-    axes.set_ylabel(f"{quantity} (eV/atom)", fontsize=10.5, color=_INK)
+    axes.set_ylabel(f"{quantity} (eV/atom)", fontsize=10.5, color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
-    axes.tick_params(colors=_INK, labelsize=9.5)
+    axes.tick_params(colors=INK, labelsize=9.5)
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

@@ -6,19 +6,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
+from ase import Atoms
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from aga.potential.functions import Angular, FunctionSet, Radial
+from aga.structure.protocols import Prediction
 from aga.units import EV_PER_A3_IN_GPA
 
 __all__ = [
     "function_rows",
     "functions_table",
     "kind_of",
-    "model_details",
+    "prediction_row",
     "predictions_table",
 ]
 
@@ -101,16 +104,6 @@ def _short(value: float | None) -> str:
     return "–" if value is None else f"{value:g}"
 
 
-def model_details(
-    facts: Sequence[tuple[str, str]], functions: FunctionSet | None
-) -> RenderableType:
-    """Give what a model file holds: facts as name and text, and its symmetry functions."""
-    table = Table.grid(padding=(0, 2))
-    for name, value in facts:
-        table.add_row(Text(name, style="bold"), value)
-    return table if functions is None else Group(table, Text(), functions_table(functions))
-
-
 def predictions_table(rows: Sequence[Mapping[str, Any]], *, title: str) -> Table:
     """Give a table of a committee's predictions.
 
@@ -149,3 +142,18 @@ def _pressure(stress: Sequence[float] | None) -> str:
     if stress is None:
         return "–"
     return f"{-sum(stress[:3]) / 3.0 * EV_PER_A3_IN_GPA:.2f}"
+
+
+def prediction_row(name: str, atoms: Atoms, said: Prediction) -> dict[str, Any]:
+    """Give one prediction as plain JSON values, see :func:`predictions_table`."""
+    return {
+        "name": name,
+        "formula": atoms.get_chemical_formula("hill"),
+        "n_atoms": len(atoms),
+        "energy": said.energy,
+        "energy_per_atom": said.energy / len(atoms),
+        "energy_spread": said.energy_spread,
+        "max_force": float(np.linalg.norm(said.forces, axis=1).max()),
+        "force_spread": said.force_spread,
+        "stress": said.stress.tolist() if np.isfinite(said.stress).all() else None,
+    }

@@ -19,6 +19,10 @@ __all__ = ["SIGMAS", "Calibration", "Compared", "calibrate", "compare_energies",
 SIGMAS = (1.0, 2.0)
 """Within so many standard deviations errors are counted."""
 
+FLOOR = 0.01
+"""Share of the root mean square spread below which a spread says nothing: a force that vanishes
+by symmetry has neither spread nor error, and their ratio is one of rounding errors."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Compared:
@@ -57,14 +61,15 @@ class Compared:
 class Calibration:
     """Predicted spread against actual error of one quantity, in its unit.
 
-    ``count`` things were compared. ``groups`` (K, 2) root mean squares of spread and error in
-    K groups of nearly equal size ``sizes`` (K,), ordered by spread. ``rank`` is Spearman's
-    correlation of spread and absolute error (None where one does not vary). ``scale`` is the
-    number that the spreads have to be multiplied by to be the most likely ones, for errors of
-    normal distribution; ``nll`` the negative log likelihood per component before and after
-    (in nats, for the quantity in its unit). ``within`` are the shares of errors within 1 and 2
-    spreads before, ``within_scaled`` after, and ``expected`` what the distribution says.
-    ``silent`` things have no spread at all and are left out of scale and likelihood.
+    ``count`` things have a spread above ``floor``; ``silent`` ones have less or none, and the
+    root mean square error ``silent_error`` (None without such): all else is said of the former.
+    ``groups`` (K, 2) root mean squares of spread and error in K groups of nearly equal size
+    ``sizes`` (K,), ordered by spread. ``rank`` is Spearman's correlation of spread and absolute
+    error (None where one does not vary). ``scale`` is the number that the spreads have to be
+    multiplied by to be the most likely ones, for errors of normal distribution; ``nll`` the
+    negative log likelihood per component before and after (in nats, for the quantity in its
+    unit). ``within`` are the shares of errors within 1 and 2 spreads before, ``within_scaled``
+    after, and ``expected`` what the distribution says.
     """
 
     count: int
@@ -76,13 +81,16 @@ class Calibration:
     within: tuple[float, ...]
     within_scaled: tuple[float, ...]
     expected: tuple[float, ...]
+    floor: float
     silent: int
+    silent_error: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values."""
         return {
             "count": self.count,
-            "silent": self.silent,
+            "floor": self.floor,
+            "silent": {"count": self.silent, "rms_error": self.silent_error},
             "rank_correlation": self.rank,
             "scale": self.scale,
             "nll": {"as_predicted": self.nll[0], "scaled": self.nll[1]},
@@ -124,15 +132,15 @@ def calibrate(compared: Compared, groups: int = 10) -> Calibration:
     F. Musil et al., J. Chem. Theory Comput. 15, 906 (2019), on scaling by likelihood;
     P. Pernot, J. Chem. Phys. 156, 114109 (2022), on groups.
     """
-    spread, error, d = compared.spread, np.abs(compared.error), compared.dimension
-    speaks = spread > 0
-    if not speaks.any():
+    d, floor = compared.dimension, FLOOR * _rms(compared.spread)
+    if floor == 0:
         raise DataError(
             "the spread is zero everywhere: there is nothing to calibrate",
             remedy="name two or more members that differ",
         )
-    s, e = spread[speaks], error[speaks]
-    scale = float(np.sqrt(np.mean((e / s) ** 2)))
+    speaks = compared.spread > floor
+    spread, error = compared.spread[speaks], np.abs(compared.error[speaks])
+    scale = _rms(error / spread)
     parts = np.array_split(np.argsort(spread, kind="stable"), min(groups, len(spread)))
     return Calibration(
         count=len(spread),
@@ -140,11 +148,13 @@ def calibrate(compared: Compared, groups: int = 10) -> Calibration:
         sizes=np.array([len(part) for part in parts]),
         rank=rank_correlation(spread, error) if len(spread) > 1 else None,
         scale=scale,
-        nll=(_nll(s, e, d), _nll(scale * s, e, d)),
+        nll=(_nll(spread, error, d), _nll(scale * spread, error, d)),
         within=tuple(float(np.mean(error <= k * spread)) for k in SIGMAS),
         within_scaled=tuple(float(np.mean(error <= k * scale * spread)) for k in SIGMAS),
         expected=tuple(float(chi2.cdf(d * k**2, d)) for k in SIGMAS),
+        floor=floor,
         silent=int((~speaks).sum()),
+        silent_error=None if speaks.all() else _rms(compared.error[~speaks]),
     )
 
 

@@ -74,13 +74,29 @@ def test_a_spread_without_meaning_has_no_rank(spread: FloatArray) -> None:
 
 def test_things_without_spread_are_counted_apart() -> None:
     said = calibrate(Compared(spread=np.array([0.0, 0.1]), error=np.array([0.5, 0.2])))
-    assert (said.silent, said.count) == (1, 2)
+    assert (said.silent, said.silent_error, said.count) == (1, 0.5, 1)
     assert said.scale == pytest.approx(2.0)
-    assert said.within_scaled == (0.5, 0.5)
+    assert said.within_scaled == (1.0, 1.0)
     one = calibrate(Compared(spread=np.array([0.1]), error=np.array([0.0])))
     assert (one.scale, one.rank) == (0.0, None)
     with pytest.raises(DataError, match="zero everywhere"):
         calibrate(Compared(spread=np.zeros(3), error=np.ones(3)))
+
+
+def test_rounding_of_forces_that_vanish_by_symmetry_says_nothing(spread: FloatArray) -> None:
+    error = errors(spread, 1.5, 3)
+    rounding = np.full(5000, 1e-9)
+    said = calibrate(
+        Compared(
+            spread=np.concatenate([spread, rounding]),
+            error=np.concatenate([error, 1e3 * rounding]),
+            dimension=3,
+        )
+    )
+    assert said.scale == pytest.approx(1.5, rel=0.02)
+    assert said.silent == 5000
+    assert said.silent_error == pytest.approx(1e-6)
+    assert said.to_dict()["silent"]["count"] == 5000
 
 
 @pytest.mark.parametrize(
