@@ -1,8 +1,10 @@
-"""Neighbour lists of packed structures, by enumeration of periodic images.
+"""Neighbour lists of packed structures, by looking through periodic images.
 
-For the cells of a structure search (up to a few hundred atoms) enumerating the images of each
-pair costs a few per cent of the descriptor, less than the call overhead of a cell list; so the
-list is made afresh for every geometry and holds no history.
+For each structure the images of all atoms that can be within the cutoff of any atom in the cell
+are written down once, by element; each atom then looks through them all, as vectors. For the
+cells of a structure search (up to some hundred atoms) this costs a few per cent of the
+descriptor, less than the call overhead of a cell list; so the list is made afresh for every
+geometry and holds no history.
 """
 
 from __future__ import annotations
@@ -11,11 +13,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
 from aga.errors import StructureError
 from aga.potential.batch import Batch
-from aga.potential.jit import compiled
+from aga.potential.jit import compiled, vectorised
 from aga.structure.candidate import FloatArray, IntArray
 
 __all__ = ["MIN_DISTANCE", "PairArrays", "Pairs", "find_pairs"]
@@ -52,11 +53,8 @@ class Pairs:
         Å.
     second
         (P,) the neighbour's atom index in the batch.
-    shifts
-        (P, 3) lattice translation of the neighbour.
     vectors
-        (P, 3) from the central atom to the neighbour, in Å:
-        ``positions[second] − positions[first] + shifts @ cell``.
+        (P, 3) from the central atom to the neighbour, in Å.
     starts
         (N, E + 1) atom i has its neighbours of element s in ``starts[i, s]:starts[i, s + 1]``.
     species
@@ -69,7 +67,6 @@ class Pairs:
 
     cutoff: float
     second: IntArray
-    shifts: npt.NDArray[np.int32]
     vectors: FloatArray
     starts: IntArray
     species: IntArray
@@ -111,37 +108,46 @@ def find_pairs(batch: Batch, cutoff: float, numbers: tuple[int, ...]) -> Pairs:
     """
     species = _species(batch, numbers)
     ranges = _image_ranges(batch, cutoff)
-    counts = batch.counts
-    expected = counts * 4.2 * (cutoff + 1.0) ** 3 * counts / batch.volumes
     owners = batch.owners
-    order = np.lexsort((species, owners))
     starts = np.zeros((len(batch.numbers), len(numbers) + 1), dtype=np.int64)
     geometry = _Geometry(
-        batch.positions, batch.cells, batch.offsets, ranges, float(cutoff), species, order
+        batch.positions,
+        batch.cells,
+        batch.offsets,
+        ranges,
+        float(cutoff),
+        species,
+        np.lexsort((species, owners)),
     )
+    expected = batch.counts * 4.2 * (cutoff + 1.0) ** 3 * batch.counts / batch.volumes
     found = int(expected.sum()) + 64
     while True:
-        room = _Room(
-            np.empty(found, dtype=np.int64),
-            np.empty((found, 3), dtype=np.int32),
-            np.empty((found, 3)),
-            starts,
-        )
-        found, closest, where = _enumerate(geometry, room)
+        room = _Room(np.empty(found, dtype=np.int64), np.empty((found, 3)), starts)
+        found, meeting = _list_pairs(geometry, room)
         if found <= len(room.second):
             break
-    if closest < MIN_DISTANCE:
-        _refuse(batch, int(owners[where]), f"two atoms stand on one point ({closest:.1e} Å apart)")
+    if meeting >= 0:
+        _refuse(
+            batch,
+            int(owners[meeting]),
+            f"two atoms stand on one point, or nearly: {_who(batch, meeting)}",
+        )
     return Pairs(
         cutoff=float(cutoff),
         second=room.second[:found],
-        shifts=room.shifts[:found],
         vectors=room.vectors[:found],
         starts=starts,
         species=species,
         owners=owners,
         structures=len(batch),
     )
+
+
+def _who(batch: Batch, atom: int) -> str:
+    from ase.data import chemical_symbols  # noqa: PLC0415 - only for the message
+
+    place = atom - int(batch.offsets[batch.owners[atom]])
+    return f"atom {place} ({chemical_symbols[batch.numbers[atom]]}) has one within {MIN_DISTANCE} Å"
 
 
 def _refuse(batch: Batch, index: int, what: str, **facts: str) -> NoReturn:
@@ -188,17 +194,6 @@ def _image_ranges(batch: Batch, cutoff: float) -> FloatArray:
     return ranges
 
 
-# Images a hair more than needed: the distance decides, not the rounding of the fractions.
-@compiled
-def _low(reach: float, fraction: float) -> int:
-    return int(np.ceil(-reach - fraction - 1e-9))
-
-
-@compiled
-def _high(reach: float, fraction: float) -> int:
-    return int(np.floor(reach - fraction + 1e-9)) + 1
-
-
 class _Geometry(NamedTuple):
     positions: FloatArray
     cells: FloatArray
@@ -212,66 +207,118 @@ class _Geometry(NamedTuple):
 
 class _Room(NamedTuple):
     second: IntArray
-    shifts: npt.NDArray[np.int32]
     vectors: FloatArray
     starts: IntArray
 
 
+class _Images(NamedTuple):
+    """Images of the atoms of one structure that some atom in the cell can see, by element."""
+
+    points: FloatArray
+    """(3, I) in Å."""
+    atom: IntArray
+    """(I,) place in the batch."""
+    starts: IntArray
+    """(E + 1,) the images of element s."""
+    home: FloatArray
+    """(n, 3) the atoms themselves, inside the cell."""
+
+
 @compiled
-def _enumerate(geometry: _Geometry, room: _Room) -> tuple[int, float, int]:
-    """Fill the arrays as far as they reach; give the number of pairs, and the closest one."""
-    offsets, elements = geometry.offsets, room.starts.shape[1] - 1
-    found, closest, where = 0, np.inf, 0
+def _list_pairs(geometry: _Geometry, room: _Room) -> tuple[int, int]:
+    """Fill the arrays as far as they reach; give the number of pairs, and an atom on another."""
+    offsets, second, starts = geometry.offsets, room.second, room.starts
+    vectors, elements = room.vectors, starts.shape[1] - 1
+    found, meeting = 0, -1
     for b in range(len(offsets) - 1):
-        inverse = np.linalg.inv(geometry.cells[b])
+        images = _images(geometry, b, elements)
+        points, atom = images.points, images.atom
+        gaps, near = np.empty(len(atom)), np.empty(len(atom), dtype=np.int64)
         for i in range(offsets[b], offsets[b + 1]):
-            place = offsets[b]
+            home = images.home[i - offsets[b]]
+            if _look(points, home, geometry.cutoff, gaps, near) != 1 and meeting < 0:
+                meeting = i
+            place = 0
             for s in range(elements):
-                room.starts[i, s] = found
-                last = place
-                while last < offsets[b + 1] and geometry.species[geometry.order[last]] == s:
-                    last += 1
-                others = geometry.order[place:last]
-                found, r = _around(geometry, room, (b, i, found), others, inverse)
-                if r < closest:
-                    closest, where = r, i
-                place = last
-            room.starts[i, elements] = found
-    return found, closest, where
+                starts[i, s] = found
+                while near[place] < images.starts[s + 1]:
+                    g = near[place]
+                    if found < len(second):
+                        second[found] = atom[g]
+                        vectors[found, 0] = points[0, g] - home[0]
+                        vectors[found, 1] = points[1, g] - home[1]
+                        vectors[found, 2] = points[2, g] - home[2]
+                    found += 1
+                    place += 1
+            starts[i, elements] = found
+    return found, meeting
+
+
+@vectorised
+def _look(
+    points: FloatArray, home: FloatArray, cutoff: float, gaps: FloatArray, near: IntArray
+) -> int:
+    """Write the images within the cutoff, and an end mark; give those that are at home itself.
+
+    One of those, and only one, is the atom.
+    """
+    x, y, z = home[0], home[1], home[2]
+    for g in range(len(gaps)):
+        dx, dy, dz = points[0, g] - x, points[1, g] - y, points[2, g] - z
+        gaps[g] = dx * dx + dy * dy + dz * dz
+    count, here = 0, 0
+    for g in range(len(gaps)):
+        at_home = gaps[g] < MIN_DISTANCE * MIN_DISTANCE
+        here += at_home
+        near[count] = g  # kept only if the count goes on
+        count += (gaps[g] < cutoff * cutoff) & (not at_home)
+    near[count] = len(gaps)
+    return here
+
+
+# Images a hair more than needed: the distance decides, not the rounding of the fractions.
+@compiled
+def _low(reach: float, least: float) -> int:
+    return int(np.ceil(least - reach - 1e-9))
 
 
 @compiled
-def _around(
-    geometry: _Geometry,
-    room: _Room,
-    state: tuple[int, int, int],
-    others: IntArray,
-    inverse: FloatArray,
-) -> tuple[int, float]:
-    """Append the images of the others seen from atom i; give the new count and the closest."""
-    b, i, found = state
-    cell, (n0, n1, n2), positions = geometry.cells[b], geometry.ranges[b], geometry.positions
-    closest = np.inf
-    for j in others:
-        dx = positions[j, 0] - positions[i, 0]
-        dy = positions[j, 1] - positions[i, 1]
-        dz = positions[j, 2] - positions[i, 2]
-        f0 = dx * inverse[0, 0] + dy * inverse[1, 0] + dz * inverse[2, 0]
-        f1 = dx * inverse[0, 1] + dy * inverse[1, 1] + dz * inverse[2, 1]
-        f2 = dx * inverse[0, 2] + dy * inverse[1, 2] + dz * inverse[2, 2]
-        for a in range(_low(n0, f0), _high(n0, f0)):
-            for p in range(_low(n1, f1), _high(n1, f1)):
-                for q in range(_low(n2, f2), _high(n2, f2)):
-                    x = dx + a * cell[0, 0] + p * cell[1, 0] + q * cell[2, 0]
-                    y = dy + a * cell[0, 1] + p * cell[1, 1] + q * cell[2, 1]
-                    z = dz + a * cell[0, 2] + p * cell[1, 2] + q * cell[2, 2]
-                    r = np.sqrt(x * x + y * y + z * z)
-                    if r >= geometry.cutoff or (i == j and a == 0 and p == 0 and q == 0):
-                        continue
-                    closest = min(closest, r)
-                    if found < len(room.second):
-                        room.second[found] = j
-                        room.shifts[found] = a, p, q
-                        room.vectors[found] = x, y, z
-                    found += 1
-    return found, closest
+def _high(reach: float, most: float) -> int:
+    return int(np.floor(most + reach + 1e-9)) + 1
+
+
+@compiled
+def _images(geometry: _Geometry, b: int, elements: int) -> _Images:
+    """List what the atoms of structure b, moved into the cell, can see."""
+    cell, (n0, n1, n2) = geometry.cells[b], geometry.ranges[b]
+    begin, end = geometry.offsets[b], geometry.offsets[b + 1]
+    fractions = geometry.positions[begin:end] @ np.linalg.inv(cell)
+    fractions -= np.floor(fractions)
+    home = fractions @ cell
+    least, most = np.empty(3), np.empty(3)
+    for axis in range(3):
+        least[axis], most[axis] = fractions[:, axis].min(), fractions[:, axis].max()
+    count = 0
+    for f in fractions:
+        count += (
+            (_high(n0, most[0] - f[0]) - _low(n0, least[0] - f[0]))
+            * (_high(n1, most[1] - f[1]) - _low(n1, least[1] - f[1]))
+            * (_high(n2, most[2] - f[2]) - _low(n2, least[2] - f[2]))
+        )
+    points, atom = np.empty((3, count)), np.empty(count + 1, dtype=np.int64)
+    starts = np.zeros(elements + 1, dtype=np.int64)
+    g, s = 0, 0
+    for j in geometry.order[begin:end]:
+        while s < geometry.species[j]:
+            s += 1
+            starts[s] = g
+        f, h = fractions[j - begin], home[j - begin]
+        for p in range(_low(n0, least[0] - f[0]), _high(n0, most[0] - f[0])):
+            for q in range(_low(n1, least[1] - f[1]), _high(n1, most[1] - f[1])):
+                for r in range(_low(n2, least[2] - f[2]), _high(n2, most[2] - f[2])):
+                    for a in range(3):
+                        points[a, g] = h[a] + p * cell[0, a] + q * cell[1, a] + r * cell[2, a]
+                    atom[g] = j
+                    g += 1
+    starts[s + 1 :] = g
+    return _Images(points, atom[:count], starts, home)
