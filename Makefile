@@ -7,7 +7,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet -
 # Small cells gain nothing from threads inside a process; two workers share the cores instead.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format generated clean
+.PHONY: help demo bench test lint format generated clean
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed-test
 
 demo: $(VENV)/.installed  ## search Si8 from nothing; results in aga-demo/
 	$(BIN)/aga run templates/si8-tersoff.yaml --workers 2 --output aga-demo
+
+bench: $(VENV)/.installed  ## measure the potential beside its peers; a quarter of an hour
+	$(PIP_INSTALL) -e '.[embedded,bench]'
+	$(BIN)/aga bench speed
 
 test: $(VENV)/.installed-test  ## the whole suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
