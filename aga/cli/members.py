@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aga.cli.common import open_handle
+from aga.cli.common import check_device, open_handle
 
 if TYPE_CHECKING:
     from aga.potential.kinds import AnyCommittee
@@ -51,9 +51,12 @@ class Place:
 
 
 def open_committee(
-    models: Sequence[Path] | None, place: Place, iteration: int | None = None
+    models: Sequence[Path] | None,
+    place: Place,
+    iteration: int | None = None,
+    device: str | None = "cpu",
 ) -> AnyCommittee:
-    """Open model files, or else a committee of a search.
+    """Open model files, or else a committee of a search, to be computed on a device.
 
     Raises
     ------
@@ -63,14 +66,17 @@ def open_committee(
         A file that can't be read, or members that do not fit together.
     aga.errors.DatabaseUnavailableError
         The database does not answer.
+    aga.errors.SiteError
+        A GPU is wanted and there is none.
     """
     from aga.errors import InputError, NotFoundError
     from aga.potential.calculator import read_committee
 
+    where = check_device(device or "auto")
     if models:
         if place.search is not None or iteration is not None:
             raise InputError("name either model files or a search, not both")
-        return read_committee(models)
+        return read_committee(models, device=where)
     from aga.tasks.steps.learn import load_committee
 
     with open_handle(place.search, place.database, place.launchpad, place.site) as handle:
@@ -82,6 +88,6 @@ def open_committee(
                 search=handle.id,
             )
         version = latest["version"] if iteration is None else iteration
-        committee = load_committee(handle.repository, handle.id, version)
+        committee = load_committee(handle.repository, handle.id, version, device=where)
         committee.version = f"{handle.id}/{committee.version}"
         return committee

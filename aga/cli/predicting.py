@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aga.cli.common import DatabaseOption, JsonOption, LaunchpadOption, SearchOption, SiteOption
+from aga.cli.common import (
+    DatabaseOption,
+    DeviceOption,
+    JsonOption,
+    LaunchpadOption,
+    SearchOption,
+    SiteOption,
+)
 from aga.cli.console import console, print_document, say
 from aga.cli.members import ForceOption, IterationOption, ModelOption, Place, open_committee
 
@@ -30,6 +37,7 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
     model: ModelOption = None,
     search: SearchOption = None,
     iteration: IterationOption = None,
+    device: DeviceOption = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Extended XYZ file to write as well."),
@@ -51,7 +59,7 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
     images = _read_structures(structures)
     names = [_name(image, structures, number, len(images)) for number, image in enumerate(images)]
     place = Place(search=search, database=database, launchpad=launchpad, site=site)
-    committee = open_committee(model, place, iteration)
+    committee = open_committee(model, place, iteration, device)
     said = predict_atoms(committee, images, names)
     if output is not None:
         write_predictions(output, images, names, said)
@@ -83,6 +91,7 @@ def calibrate(  # noqa: PLR0913 - each is an option of the command
     model: ModelOption = None,
     search: SearchOption = None,
     iteration: IterationOption = None,
+    device: DeviceOption = None,
     groups: Annotated[
         int, typer.Option("--groups", min=1, help="Groups of equal size, ordered by spread.")
     ] = 10,
@@ -107,7 +116,7 @@ def calibrate(  # noqa: PLR0913 - each is an option of the command
         check_new(plot, overwrite=force, endings=(".png", ".svg", ".pdf"))
     labelled = read_frames(frames)
     place = Place(search=search, database=database, launchpad=launchpad, site=site)
-    committee = open_committee(model, place, iteration)
+    committee = open_committee(model, place, iteration, device)
     said = predict_many(committee, [frame.candidate for frame in labelled])
     panels = _panels(labelled, said, groups)
     if plot is not None:

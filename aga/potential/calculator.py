@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from aga.errors import InputError, ModelError
 from aga.potential.atoms import predict_atoms
+from aga.potential.device import Device
 from aga.potential.kinds import AnyCommittee, AnyModel, load_model, make_committee
 from aga.structure.protocols import Committee
 
@@ -60,6 +61,8 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
     def from_files(
         cls,
         paths: str | Path | Iterable[str | Path],
+        *,
+        device: Device = "cpu",
         **kwargs: Any,  # noqa: ANN401 - ASE's own
     ) -> Self:
         """Read model files, one for each member.
@@ -68,6 +71,8 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
         ----------
         paths
             One file or several.
+        device
+            Where to compute; for one small structure at a time the processor is faster.
         **kwargs
             Those of ASE's ``Calculator``.
 
@@ -79,7 +84,7 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
             One that can't be read, or models that do not fit together; names the file.
         """
         listed = [paths] if isinstance(paths, str | Path) else list(paths)
-        return cls(read_committee([Path(path) for path in listed]), **kwargs)
+        return cls(read_committee([Path(path) for path in listed], device=device), **kwargs)
 
     def calculate(
         self,
@@ -134,8 +139,16 @@ def read_member(path: Path) -> AnyModel:
         ) from error
 
 
-def read_committee(paths: Sequence[Path]) -> AnyCommittee:
-    """Read model files, one for each member; raises as :func:`read_member`."""
+def read_committee(paths: Sequence[Path], *, device: Device = "cpu") -> AnyCommittee:
+    """Read model files, one for each member, to be computed on a device.
+
+    Raises
+    ------
+    aga.errors.InputError, aga.errors.ModelError
+        As :func:`read_member`; or the models do not fit together, or not on a GPU.
+    aga.errors.SiteError
+        A GPU is wanted and there is none.
+    """
     models = [read_member(path) for path in paths]
     version = paths[0].name if len(paths) == 1 else f"{len(paths)} model files"
-    return make_committee(models, version=version)
+    return make_committee(models, version=version, device=device)

@@ -16,11 +16,14 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 
+from aga.config.load import settings_from_dict
 from aga.errors import InputError, ModelError, StructureError
 from aga.potential.calculator import CommitteeCalculator
 from aga.potential.committee import NetworkCommittee
 from aga.potential.model import Model
 from aga.structure.candidate import Candidate
+from aga.structure.protocols import Frame
+from aga.training.fit import fit_member
 
 Make = Callable[..., Model]
 
@@ -315,3 +318,40 @@ def test_atoms_of_a_cluster_on_one_point_are_refused(calculator: CommitteeCalcul
     atoms.calc = calculator
     with pytest.raises(StructureError, match="two atoms stand on one point"):
         atoms.get_forces()
+
+
+@pytest.mark.parametrize("kind", ["deep_smooth", "deep_local_frame"])
+def test_other_descriptors_are_as_good(kind: str, tmp_path: Path) -> None:
+    """Open directions, exact forces, files and copies of members of every kind."""
+    frames = []
+    for seed in range(8):
+        atoms = bulk("TiO", "rocksalt", a=4.3)
+        atoms.rattle(0.1, seed=seed)
+        found = Candidate.from_ase(atoms, name=str(seed))
+        energy = float(((atoms.positions[1] - atoms.positions[0] - 2.15) ** 2).sum())
+        frames.append(Frame(candidate=found, energy=energy, forces=None))
+    settings = settings_from_dict(
+        {
+            "search": {"composition": "TiO"},
+            "potential": {"descriptor": kind, "cutoff": 4.0, "hidden": [6]},
+            "training": {"passes": 4, "validation_fraction": 0},
+        }
+    )
+    files = [tmp_path / f"{member}.safetensors" for member in range(2)]
+    for member, file in enumerate(files):
+        file.write_bytes(fit_member(frames, settings, member=member, seed=1).model.to_bytes())
+    calculator = CommitteeCalculator.from_files(files)
+    atoms, boxed = slab(), in_a_box(slab(), {2: 14.0})
+    atoms.calc, boxed.calc = calculator, pickle.loads(pickle.dumps(calculator))  # noqa: S301 - own
+    assert atoms.get_potential_energy() == pytest.approx(boxed.get_potential_energy(), rel=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), boxed.get_forces(), atol=1e-10)
+    assert calculator.results["energies"].sum() == pytest.approx(calculator.results["energy"])
+    assert calculator.results["forces_spread"].max() == calculator.results["force_spread"] > 0
+    step, energies = np.random.default_rng(2).normal(size=(4, 3)), []
+    slope = -(atoms.get_forces() * step).sum()
+    for sign in (1, -1):
+        moved = atoms.copy()
+        moved.positions += sign * 1e-5 * step
+        moved.calc = calculator
+        energies.append(moved.get_potential_energy())
+    assert (energies[0] - energies[1]) / 2e-5 == pytest.approx(slope, abs=1e-6)

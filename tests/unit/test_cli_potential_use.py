@@ -152,6 +152,7 @@ def test_nonsense_gives_no_number(
         (["{file}", "--search", "x"], "either model files or a search"),
         (["{file}", "--iteration", "3"], "either model files or a search"),
         (["{empty}"], "empty.xyz: "),
+        (["{file}", "--device", "tpu"], "no device is called 'tpu'"),
     ],
 )
 def test_wrong_files_are_named(
