@@ -145,7 +145,6 @@ class DeviceCommittee(NetworkCommittee):
         close = Pairs(
             cutoff=pairs.cutoff,
             second=second,
-            shifts=np.zeros((len(near), 3), dtype=np.int32),  # the repulsion reads vectors alone
             vectors=pairs.vectors[near].cpu().numpy(),
             starts=starts,
             species=pairs.species,
