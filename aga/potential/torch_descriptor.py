@@ -147,7 +147,8 @@ class TorchDescriptor:
 def _memory(device: torch.device, tables: ClassTables) -> float:
     """Give the bytes that one chunk may take."""
     if device.type == "cuda":
-        return float(min(0.25 * torch.cuda.mem_get_info(device)[0], 8e9))
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(min(0.25 * (torch.cuda.mem_get_info(device)[0] + held), 8e9))
     return 64e6 if tables.triplets else 16e6  # quickest on a processor, by trial
 
 

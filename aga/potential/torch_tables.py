@@ -2,8 +2,8 @@
 
 The central elements that have the same functions form a *class* and are computed together. A
 *channel* is one g(R) = exp(−η (R − R_s)²) f_c(R). Everything a class computes per atom stands in
-one row of *raw* values: radial sums, then wide angular functions with integer ζ (from moments),
-then the other angular functions (from triplets); the descriptor takes its columns from there.
+one row of *raw* values: radial sums, then the angular functions that come from moments (wide, ζ a
+small integer), then the others (from triplets); the descriptor takes its columns from there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from aga.potential.functions import Angular, CutoffFunction, FunctionSet, Radial
+from aga.potential.plan import by_moments
 
 __all__ = ["ClassTables", "Moments", "TripletGroup", "make_tables"]
 
@@ -24,7 +25,7 @@ Channel = tuple[float, float, float]
 
 
 class Moments(NamedTuple):
-    """The wide angular functions with integer ζ; a *group* is one pair of elements, one channel."""
+    """The angular functions from moments; a *group* is one pair of elements with one channel."""
 
     channels: slice
     """Which channels of the class they use (H of them)."""
@@ -89,9 +90,9 @@ class ClassTables:
     radial
         Number of radial channels.
     moments
-        Wide functions with integer ζ, or None.
+        The angular functions that come from moments, or None.
     triplets
-        The other angular functions.
+        Those that need the loop over triplets.
     source
         (D,) place of each column of the descriptor in the raw values; one past their end where
         these elements have fewer functions.
@@ -148,8 +149,8 @@ class _Layout:
         numbered = list(enumerate(own))
         self.radial = [(n, f) for n, f in numbered if isinstance(f, Radial)]
         angular = [(n, f) for n, f in numbered if isinstance(f, Angular)]
-        self.wide = [(n, f) for n, f in angular if _has_moments(f)]
-        self.rest = [(n, f) for n, f in angular if not _has_moments(f)]
+        self.wide = [(n, f) for n, f in angular if by_moments(f)]
+        self.rest = [(n, f) for n, f in angular if not by_moments(f)]
         self.column: list[int] = []
 
     def tables(self) -> ClassTables:
@@ -269,10 +270,6 @@ class _Layout:
             lambda_=self._real([[lam] for lam, _ in parts]),
             zeta=tuple(zeta for _, zeta in parts),
         )
-
-
-def _has_moments(f: Angular) -> bool:
-    return not f.narrow and float(f.zeta).is_integer()
 
 
 def _monomials(

@@ -1,4 +1,4 @@
-"""Angular functions that need the loop over triplets, on a device: narrow, or ζ no integer.
+"""Angular functions that need the loop over triplets, on a device: narrow, or ζ not for moments.
 
 Only triplets that count are listed (each once; for narrow functions R_jk below the cutoff). With
 X_c = g_c(R_ij) g_c(R_ik) [g_c(R_jk)] of each channel and Y_l = 2^{1−ζ} (1 + λ cos θ)^ζ of each
