@@ -12,11 +12,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from aga.potential import kernels, tangents
+from aga.potential import kernels, tangents, triplet_tangents, triplets
 from aga.potential.batch import Batch
 from aga.potential.functions import FunctionSet
 from aga.potential.neighbours import Pairs, find_pairs
 from aga.potential.plan import Plan, make_plan
+from aga.potential.triplet_plan import TripletPlan, make_triplet_plan
 from aga.structure.candidate import FloatArray, IntArray
 
 __all__ = ["Descriptor", "Moments"]
@@ -30,7 +31,10 @@ class _Centre:
     """Central elements, by their places, that have the same functions."""
 
     species: tuple[int, ...]
-    plan: Plan
+    plan: Plan | None
+    """Radial functions and angular ones by moments."""
+    triplets: TripletPlan | None
+    """The other angular functions."""
     every: bool
     """No other elements are in the set."""
 
@@ -39,6 +43,17 @@ class _Centre:
         if self.every:
             return np.arange(len(pairs.species))
         return np.flatnonzero(np.isin(pairs.species, self.species))
+
+
+def _centre(functions: FunctionSet, species: tuple[int, ...], *, every: bool) -> _Centre:
+    symbol = functions.elements[species[0]]
+    plan = make_plan(functions, symbol)
+    return _Centre(
+        species,
+        plan if len(plan.cutoffs) else None,
+        make_triplet_plan(functions, symbol),
+        every=every,
+    )
 
 
 class Descriptor:
@@ -56,22 +71,19 @@ class Descriptor:
 
     def __init__(self, functions: FunctionSet) -> None:
         self.functions = functions
+        self._size, self._numbers = functions.size, functions.numbers
         shared: dict[tuple[object, ...], list[int]] = {}
         for species, symbol in enumerate(functions.elements):
             shared.setdefault(functions.of(symbol), []).append(species)
         self._centres = [
-            _Centre(
-                tuple(species),
-                make_plan(functions, functions.elements[species[0]]),
-                every=len(shared) == 1,
-            )
+            _centre(functions, tuple(species), every=len(shared) == 1)
             for species in shared.values()
         ]
 
     @property
     def size(self) -> int:
         """Number of functions per atom, D."""
-        return self.functions.size
+        return self._size
 
     def pairs(self, batch: Batch) -> Pairs:
         """List the neighbours within the cutoff.
@@ -82,7 +94,7 @@ class Descriptor:
             An element is not in the set (named), two atoms stand closer than 1e−3 Å, a number
             is not finite or the cell has collapsed; ``facts["index"]`` is the structure's place.
         """
-        return find_pairs(batch, self.functions.cutoff, self.functions.numbers)
+        return find_pairs(batch, self.functions.cutoff, self._numbers)
 
     def values(self, pairs: Pairs) -> FloatArray:
         """Give G (N, D)."""
@@ -93,11 +105,19 @@ class Descriptor:
         G = np.zeros((len(pairs.starts), self.size))
         moments = []
         for centre in self._centres:
-            plan, atoms = centre.plan, centre.atoms(pairs)
-            shape = (len(self.functions.elements), len(plan.channels), len(plan.weights) + 1)
-            moments.append(np.empty((len(atoms), *shape)))
-            kernels.values(plan, pairs.arrays, atoms, G, moments[-1])
+            atoms = centre.atoms(pairs)
+            moments.append(self._room(centre.plan, len(atoms)))
+            if centre.plan is not None:
+                kernels.values(centre.plan, pairs.arrays, atoms, G, moments[-1])
+            if centre.triplets is not None:
+                triplets.values(centre.triplets, pairs.arrays, atoms, G)
         return G, tuple(moments)
+
+    def _room(self, plan: Plan | None, atoms: int) -> FloatArray:
+        elements = len(self.functions.elements)
+        if plan is None:
+            return np.empty((0, elements, 0, 0))
+        return np.empty((atoms, elements, len(plan.channels), len(plan.weights) + 1))
 
     def vjp(
         self, pairs: Pairs, adjoints: FloatArray, moments: Moments | None = None
@@ -126,7 +146,11 @@ class Descriptor:
         strain = np.zeros((len(stack), pairs.structures, 3, 3))
         for centre, A in zip(self._centres, moments, strict=True):
             atoms = centre.atoms(pairs)
-            kernels.vjp(centre.plan, pairs.arrays, atoms, A, stack, gradient, strain)
+            if centre.plan is not None:
+                kernels.vjp(centre.plan, pairs.arrays, atoms, A, stack, gradient, strain)
+            if centre.triplets is not None:
+                triplets.vjp(centre.triplets, pairs.arrays, atoms, stack, gradient, strain)
+        strain = 0.5 * (strain + np.swapaxes(strain, -1, -2))
         return (gradient[0], strain[0]) if adjoints.ndim == 2 else (gradient, strain)
 
     def jvp(
@@ -149,7 +173,11 @@ class Descriptor:
             steps = steps + np.einsum("pab,pb->pa", strains[pairs.owners[first]], pairs.vectors)
         dG = np.zeros((len(pairs.starts), self.size))
         for centre, A in zip(self._centres, moments, strict=True):
-            tangents.jvp(centre.plan, pairs.arrays, centre.atoms(pairs), A, steps, dG)
+            atoms = centre.atoms(pairs)
+            if centre.plan is not None:
+                tangents.jvp(centre.plan, pairs.arrays, atoms, A, steps, dG)
+            if centre.triplets is not None:
+                triplet_tangents.jvp(centre.triplets, pairs.arrays, atoms, steps, dG)
         return dG
 
     def jacobian(self, pairs: Pairs, moments: Moments | None = None) -> list[FloatArray]:
@@ -170,5 +198,9 @@ class Descriptor:
             atoms = centre.atoms(pairs)
             places = np.searchsorted(atoms, bounds)
             for begin, (a, b), out in zip(bounds[:-1], pairwise(places), result, strict=True):
-                tangents.jacobian(centre.plan, pairs.arrays, atoms[a:b], begin, A[a:b], out)
+                own = atoms[a:b]
+                if centre.plan is not None:
+                    tangents.jacobian(centre.plan, pairs.arrays, own, begin, A[a:b], out)
+                if centre.triplets is not None:
+                    triplet_tangents.jacobian(centre.triplets, pairs.arrays, own, begin, out)
         return result

@@ -119,8 +119,7 @@ def find_pairs(batch: Batch, cutoff: float, numbers: tuple[int, ...]) -> Pairs:
         species,
         np.lexsort((species, owners)),
     )
-    expected = batch.counts * 4.2 * (cutoff + 1.0) ** 3 * batch.counts / batch.volumes
-    found = int(expected.sum()) + 64
+    found = _expected(batch, cutoff)
     while True:
         room = _Room(np.empty(found, dtype=np.int64), np.empty((found, 3)), starts)
         found, meeting = _list_pairs(geometry, room)
@@ -141,6 +140,13 @@ def find_pairs(batch: Batch, cutoff: float, numbers: tuple[int, ...]) -> Pairs:
         owners=owners,
         structures=len(batch),
     )
+
+
+def _expected(batch: Batch, cutoff: float) -> int:
+    """Guess the number of pairs from the volume of the cells, generously."""
+    volumes = batch.volumes
+    counts = np.diff(batch.offsets)
+    return int((counts * counts * (4.2 * (cutoff + 1.0) ** 3) / volumes).sum()) + 64
 
 
 def _who(batch: Batch, atom: int) -> str:
@@ -179,19 +185,35 @@ def _image_ranges(batch: Batch, cutoff: float) -> FloatArray:
     finite = np.isfinite(batch.cells).all(axis=(1, 2))
     if not finite.all():
         _refuse(batch, int(np.argmin(finite)), "the cell is not finite")
-    volumes = batch.volumes
-    areas = np.linalg.norm(
-        np.cross(np.roll(batch.cells, -1, 1), np.roll(batch.cells, -2, 1)), axis=2
-    )
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        ranges: FloatArray = cutoff * areas / volumes[:, None]
-        images = (2.0 * ranges + 1.0).prod(axis=1)
-        neighbours = 4.2 * cutoff**3 * batch.counts / volumes
-    good = (images < MAX_IMAGES) & (neighbours < MAX_NEIGHBOURS)  # False for NaN too
-    if not good.all():
-        index = int(np.argmin(good))
-        _refuse(batch, index, f"the cell has collapsed or is too skewed ({volumes[index]:.3g} Å³)")
+    ranges = np.empty((len(batch), 3))
+    index, volume = _survey(batch.cells, batch.offsets, cutoff, ranges)
+    if index >= 0:
+        _refuse(batch, index, f"the cell has collapsed or is too skewed ({volume:.3g} Å³)")
     return ranges
+
+
+@compiled
+def _survey(
+    cells: FloatArray, offsets: IntArray, cutoff: float, ranges: FloatArray
+) -> tuple[int, float]:
+    """Write the cutoff in units of the distances between lattice planes.
+
+    Gives the first structure that has collapsed, −1 if none, and its volume.
+    """
+    for b in range(len(cells)):
+        volume = abs(np.linalg.det(cells[b]))
+        images = 1.0
+        for axis in range(3):
+            u, v = cells[b, (axis + 1) % 3], cells[b, (axis + 2) % 3]
+            x = u[1] * v[2] - u[2] * v[1]
+            y = u[2] * v[0] - u[0] * v[2]
+            z = u[0] * v[1] - u[1] * v[0]
+            ranges[b, axis] = cutoff * np.sqrt(x * x + y * y + z * z) / volume
+            images *= 2.0 * ranges[b, axis] + 1.0
+        neighbours = 4.2 * cutoff**3 * (offsets[b + 1] - offsets[b]) / volume
+        if not (images < MAX_IMAGES and neighbours < MAX_NEIGHBOURS):  # so for NaN too
+            return b, volume
+    return -1, 0.0
 
 
 class _Geometry(NamedTuple):
