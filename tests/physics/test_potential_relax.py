@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ase.optimize import FIRE
 
 from aga.errors import InputError, StructureError
 from aga.potential.batch import Batch, Evaluation, stress_from_strain
+from aga.potential.minimise import Optimizer
 from aga.potential.neighbours import find_pairs
 from aga.potential.relax import BatchedRelaxer, Limits
 from aga.structure.candidate import Candidate, FloatArray
@@ -135,13 +137,18 @@ def same(one: Relaxed, other: Relaxed) -> bool:
     )
 
 
-def test_the_result_does_not_depend_on_order_or_company() -> None:
+@pytest.mark.parametrize("optimizer", ["lbfgs", "fire"])
+@pytest.mark.parametrize("tolerance", [None, 0.05])
+def test_the_result_does_not_depend_on_order_or_company(
+    optimizer: Optimizer, tolerance: float | None
+) -> None:
     candidates = [argon(n, seed) for seed in range(3) for n in (2, 8)]
     limits = Limits(volume_range=(0.1, 10.0))
-    together = BatchedRelaxer(PairModel(), limits).relax(candidates)
-    backwards = BatchedRelaxer(PairModel(), limits).relax(candidates[::-1])[::-1]
+    how: Any = {"optimizer": optimizer, "symmetry_tolerance": tolerance}
+    together = BatchedRelaxer(PairModel(), limits, **how).relax(candidates)
+    backwards = BatchedRelaxer(PairModel(), limits, **how).relax(candidates[::-1])[::-1]
     model = PairModel()
-    in_turns = BatchedRelaxer(model, replace(limits, batch_size=2)).relax(candidates)
+    in_turns = BatchedRelaxer(model, replace(limits, batch_size=2), **how).relax(candidates)
     assert max(model.calls[:-1]) == 2
     for one, two, three in zip(together, backwards, in_turns, strict=True):
         assert same(one, two)
@@ -167,6 +174,22 @@ def test_the_enthalpy_never_ends_higher_and_the_step_limit_is_kept() -> None:
         assert result.energy < prediction.energy
     none = BatchedRelaxer(PairModel(), Limits(max_steps=0)).relax(candidates[:1])[0]
     assert (none.steps, none.reason, none.energy) == (0, "step_limit", before[0].energy)
+
+
+def test_the_enthalpy_never_rises_on_the_way() -> None:
+    candidates = [argon(8, seed) for seed in range(3)]
+    paths = [
+        [
+            one.enthalpy
+            for one in BatchedRelaxer(PairModel(), Limits(max_steps=n), pressure=0.02).relax(
+                candidates
+            )
+        ]
+        for n in range(12)
+    ]
+    rises = np.diff(np.array(paths), axis=0)
+    assert rises.max() <= 1e-9
+    assert rises.min() < -0.1
 
 
 def test_a_structure_flying_apart_explodes() -> None:
@@ -206,16 +229,20 @@ class Broken(PairModel):
         return replace(said, energies=energies)
 
 
-def test_nan_from_the_model_is_an_explosion_of_that_structure_alone() -> None:
-    result = BatchedRelaxer(Broken(), TIGHT).relax([argon(3, 0), close_to_fcc(1), argon(3, 1)])
+@pytest.mark.parametrize("optimizer", ["lbfgs", "fire"])
+def test_nan_from_the_model_is_an_explosion_of_that_structure_alone(optimizer: Optimizer) -> None:
+    relaxer = BatchedRelaxer(Broken(), TIGHT, optimizer=optimizer)
+    result = relaxer.relax([argon(3, 0), close_to_fcc(1), argon(3, 1)])
     assert [r.reason for r in result] == ["exploded", "converged", "exploded"]
 
 
-def test_a_structure_that_cannot_be_evaluated_does_not_stop_the_others() -> None:
+@pytest.mark.parametrize("size", [1, 2, 64])
+def test_a_structure_that_cannot_be_evaluated_does_not_stop_the_others(size: int) -> None:
+    limits = replace(TIGHT, batch_size=size)
     good = close_to_fcc(1)
     bad = good.moved(np.zeros((4, 3))).renamed("bad")
     flat = good.moved(good.positions, np.diag([80.0, 80.0, 1e-3])).renamed("flat")
-    result = BatchedRelaxer(PairModel(), TIGHT).relax([bad, good, flat, bad])
+    result = BatchedRelaxer(PairModel(), limits).relax([bad, good, flat, bad])
     assert [r.reason for r in result] == ["exploded", "converged", "exploded", "exploded"]
     assert result[0].energy == np.inf
     np.testing.assert_array_equal(result[0].candidate.positions, bad.positions)
