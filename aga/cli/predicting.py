@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,6 +15,8 @@ from aga.cli.common import (
     LaunchpadOption,
     SearchOption,
     SiteOption,
+    check_device,
+    open_handle,
 )
 from aga.cli.console import console, print_document, say
 from aga.cli.members import ForceOption, IterationOption, ModelOption, Place, open_committee
@@ -22,6 +24,7 @@ from aga.cli.members import ForceOption, IterationOption, ModelOption, Place, op
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from aga.potential.kinds import AnyCommittee
     from aga.report.calibration import Panel
     from aga.structure.protocols import Frame, Prediction
     from aga.training.calibration import Compared
@@ -83,11 +86,15 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
 def calibrate(  # noqa: PLR0913 - each is an option of the command
     *,
     frames: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "--frames", metavar="FILE", help="Labelled extended XYZ file, best not trained on."
+            "--frames",
+            metavar="FILE",
+            help="Labelled extended XYZ file, best not trained on; else what a search labelled "
+            "after its committees were trained.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     model: ModelOption = None,
     search: SearchOption = None,
     iteration: IterationOption = None,
@@ -106,38 +113,73 @@ def calibrate(  # noqa: PLR0913 - each is an option of the command
     as_json: JsonOption = False,
 ) -> None:
     """Compare the spread of a committee with its actual errors."""
-    from aga.potential.atoms import predict_many
     from aga.report.calibration import calibration_figure, calibration_table
     from aga.report.files import check_new
     from aga.report.plots import save_figure
-    from aga.training.frames import read_frames
 
     if plot is not None:
         check_new(plot, overwrite=force, endings=(".png", ".svg", ".pdf"))
-    labelled = read_frames(frames)
     place = Place(search=search, database=database, launchpad=launchpad, site=site)
-    committee = open_committee(model, place, iteration, device)
-    said = predict_many(committee, [frame.candidate for frame in labelled])
-    panels = _panels(labelled, said, groups)
+    if frames is not None:
+        told = _on_frames(frames, open_committee(model, place, iteration, device))
+    else:
+        told = _in_hindsight(place, device, named=bool(model) or iteration is not None)
+    panels = _panels(told.frames, told.predictions, groups)
     if plot is not None:
-        title = f"Predicted spread and actual error on {frames.name}"
+        title = f"Predicted spread and actual error: {told.source}"
         save_figure(calibration_figure(panels, title=title), plot)
     if not as_json:
+        say(f"{told.potential}, members: {told.members}, {len(told.frames)} frames: {told.source}")
         console().print(*(calibration_table(panel) for panel in panels))
         if plot is not None:
             say(f"wrote {plot}")
         return
-    told: dict[str, Any] = {panel.quantity: dict(panel.said) for panel in panels}
+    quantities: dict[str, Any] = {panel.quantity: dict(panel.said) for panel in panels}
+    rows = zip(told.frames, told.predictions, strict=True)
     print_document(
         {
-            "potential": committee.version,
-            "members": len(committee),
-            "energies": told["energies"],
-            "forces": told.get("forces"),
-            "frames": [_frame_row(*pair) for pair in zip(labelled, said, strict=True)],
+            "potential": told.potential,
+            "members": told.members,
+            "source": told.source,
+            "energies": quantities["energies"],
+            "forces": quantities.get("forces"),
+            "frames": [_frame_row(*pair) for pair in rows],
             "plot": None if plot is None else str(plot),
         }
     )
+
+
+class _Told(NamedTuple):
+    """Labelled frames with their predictions: by what, of how many members, and from where."""
+
+    frames: Sequence[Frame]
+    predictions: Sequence[Prediction]
+    potential: str
+    members: int
+    source: str
+
+
+def _on_frames(path: Path, committee: AnyCommittee) -> _Told:
+    from aga.potential.atoms import predict_many
+    from aga.training.frames import read_frames
+
+    frames = read_frames(path)
+    said = predict_many(committee, [frame.candidate for frame in frames])
+    return _Told(frames, said, committee.version, len(committee), path.name)
+
+
+def _in_hindsight(place: Place, device: str | None, *, named: bool) -> _Told:
+    """Take what a search labelled after its committees were trained."""
+    from aga.errors import InputError
+    from aga.tasks.hindsight import foretold
+
+    if named:
+        raise InputError("--model and --iteration need labelled frames", remedy="add --frames FILE")
+    where = check_device(device or "auto")
+    with open_handle(place.search, place.database, place.launchpad, place.site) as handle:
+        found = foretold(handle.repository, handle.id, device=where)
+    source = "picks, each by the committee before its label"
+    return _Told(found.frames, found.predictions, handle.id, found.members, source)
 
 
 def _panels(frames: Sequence[Frame], predictions: Sequence[Prediction], groups: int) -> list[Panel]:

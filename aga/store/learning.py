@@ -215,6 +215,10 @@ class Learning(Store):
         """Give all committee cards, oldest first."""
         return self.find("committees", {"search_id": search_id}, [("version", ASCENDING)])
 
+    def list_datasets(self, search_id: str) -> list[Document]:
+        """Give all dataset manifests, oldest first."""
+        return self.find("datasets", {"search_id": search_id}, [("version", ASCENDING)])
+
     def _latest(self, name: str, search_id: str) -> Document | None:
         source, order = self.collection(name), [("version", DESCENDING)]
         return self.read(lambda: source.find_one({"search_id": search_id}, sort=order))

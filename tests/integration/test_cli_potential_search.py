@@ -16,6 +16,8 @@ from aga.config.schema import Settings
 from aga.potential.calculator import CommitteeCalculator
 from aga.potential.model import Model
 from aga.store.repository import Repository
+from aga.structure.candidate import Candidate
+from aga.structure.protocols import Frame
 
 pytestmark = pytest.mark.embedded
 
@@ -72,6 +74,45 @@ def test_the_committees_of_a_search(
     assert Path(file).read_bytes() == make_member(11).to_bytes()
     error = document("evaluate", str(tmp_path / "a.xyz"), "--iteration", "7", code=2)
     assert "no committee v007" in error["message"]
+
+
+def test_calibration_on_what_was_labelled_after_the_committee(
+    search: str,
+    repository: Repository,
+    embedded_database: str,
+    make_member: Callable[..., Model],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of the two committees the first is asked: it is the one that did not know the frames."""
+    words = ["potential", "calibrate", "--search", search, "--database", embedded_database]
+    assert main(words) == 2
+    assert "no frame that was labelled after" in capsys.readouterr().err
+    files = [tmp_path / f"{k}.safetensors" for k in range(2)]
+    for k, file in enumerate(files):
+        file.write_bytes(make_member(k).to_bytes())
+    calculator, names = CommitteeCalculator.from_files(files), []
+    for number in range(12):
+        atoms = bulk("TiO", "rocksalt", a=4.3)
+        atoms.rattle(0.2, seed=number)
+        atoms.calc = calculator
+        energy = atoms.get_potential_energy() + 0.01 * 2 * (-1) ** number
+        candidate = Candidate.from_ase(atoms, name=f"g001-{number:03d}")
+        frame = Frame(candidate=candidate, energy=energy, forces=atoms.get_forces() + 0.03)
+        repository.put_frame(search, number // 10, frame)
+        names.append(frame.name)
+    repository.commit_dataset(search, 0, None, names[:10])
+    repository.commit_dataset(search, 1, 0, names)
+    assert main([*words, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in said["frames"]] == names[10:]
+    assert [row["energy_error"] for row in said["frames"]] == pytest.approx([-0.01, 0.01])
+    assert said["forces"]["groups"][0]["rms_error"] == pytest.approx(0.03 * 3**0.5)
+    assert (said["potential"], said["members"]) == (search, 2)
+    assert main([*words, "--iteration", "1"]) == 2
+    assert "need labelled frames" in capsys.readouterr().err
+    assert main([*words, "--plot", str(tmp_path / "a.svg")]) == 0
+    assert "2 frames: picks, each by the committee before" in capsys.readouterr().out
 
 
 def test_a_search_without_a_committee_says_so(
