@@ -125,8 +125,24 @@ def predict_atoms(
 
 
 def predict_many(committee: Committee, candidates: Sequence[Candidate]) -> list[Prediction]:
-    """Predict any number of crystals in batches of moderate size; raises as the committee."""
-    return [one for part in _parts(candidates) for one in committee.predict(part)]
+    """Predict any number of crystals, in their order, in batches of moderate size.
+
+    Raises
+    ------
+    aga.errors.StructureError
+        Nothing can be computed for one; ``facts["index"]`` is its place among all.
+    aga.errors.ModelError
+        An element without a network.
+    """
+    said: list[Prediction] = []
+    for part in _parts(candidates):
+        try:
+            said += committee.predict(part)
+        except StructureError as error:
+            if "index" in error.facts:
+                error.facts["index"] += len(said)
+            raise
+    return said
 
 
 def _parts(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:

@@ -18,6 +18,7 @@ from ase.md.verlet import VelocityVerlet
 
 from aga.config.load import settings_from_dict
 from aga.errors import InputError, ModelError, StructureError
+from aga.potential.atoms import predict_many
 from aga.potential.calculator import CommitteeCalculator
 from aga.potential.committee import NetworkCommittee
 from aga.potential.model import Model
@@ -310,6 +311,25 @@ def test_nonsense_is_named_and_gives_no_number(
         with pytest.raises((StructureError, ModelError), match=told):
             atoms.get_potential_energy()
         assert calculator.results == {}
+
+
+def test_many_structures_are_predicted_in_their_order(
+    committee: NetworkCommittee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aga.potential.atoms._CHUNK", 5)
+    images = [crystal() for _ in range(7)]
+    for number, image in enumerate(images):
+        image.rattle(0.05, seed=number)
+    candidates = [Candidate.from_ase(image, name=str(n)) for n, image in enumerate(images)]
+    apart = [committee.predict([candidate])[0].energy for candidate in candidates]
+    together = [said.energy for said in predict_many(committee, candidates)]
+    np.testing.assert_allclose(together, apart, rtol=1e-13)
+    images[5].positions[1] = images[5].positions[0]
+    candidates[5] = Candidate.from_ase(images[5], name="5")
+    with pytest.raises(StructureError, match="5: two atoms") as caught:
+        predict_many(committee, candidates)
+    assert caught.value.facts["index"] == 5
+    assert predict_many(committee, []) == []
 
 
 def test_atoms_of_a_cluster_on_one_point_are_refused(calculator: CommitteeCalculator) -> None:

@@ -71,6 +71,15 @@ def test_the_set_of_settings_is_the_one_that_is_trained(
     }
 
 
+def test_a_search_without_symmetry_functions_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "deep.yaml"
+    file.write_text("search: {composition: Si8}\npotential: {descriptor: deep_smooth}\n", "utf-8")
+    assert main(["potential", "functions", "--search", str(file)]) == 2
+    assert "describes atoms by deep_smooth" in capsys.readouterr().err
+
+
 def test_functions_of_one_central_element_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     from aga.cli.console import console
 

@@ -122,6 +122,20 @@ def test_export_to_n2p2_and_back(
     assert (tmp_path / "all" / "member-2" / "input.nn").is_file()
 
 
+def test_a_newer_file_is_refused(
+    make_member: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "new.safetensors"
+    with monkeypatch.context() as patched:
+        patched.setattr("aga.potential.files.SCHEMA", 99)
+        file.write_bytes(make_member(1).to_bytes())
+    refused(["show", str(file)], f"{file}: the model file has schema 99", capsys)
+    refused(["export", "-m", str(file), "-o", str(tmp_path / "o")], "schema 99", capsys)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
