@@ -15,10 +15,10 @@ class DeepSettings(Section):
     """Deep Potential descriptors; each key serves one of the two."""
 
     embedding: tuple[int, ...] = Field(
-        (8, 16), description="deep_smooth: nodes of the layers of the embedding networks"
+        (16,), description="deep_smooth: nodes of the layers of the embedding networks"
     )
     axis_neurons: int = Field(
-        4, ge=1, description="deep_smooth: outputs of the embedding on the descriptor's second side"
+        8, ge=1, description="deep_smooth: outputs of the embedding on the descriptor's second side"
     )
     inner_radius: NonNegative | None = Field(
         None, description="Å, deep_smooth: where 1/r begins to be switched off; 0.2·cutoff if empty"

@@ -1,0 +1,296 @@
+"""Training of Deep Potentials: exact gradients, it learns, retrains, and repeats itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from matscipy.calculators.manybody import Manybody
+from matscipy.calculators.manybody.explicit_forms import TersoffBrenner
+from matscipy.calculators.manybody.explicit_forms.tersoff_brenner import (
+    Tersoff_PRB_39_5566_Si_C,
+)
+
+from aga.config.schema import Settings
+from aga.errors import DataError, InputError, SearchFailedError
+from aga.potential.deep_model import DeepModel
+from aga.potential.kinds import load_model, make_committee
+from aga.potential.model import Model
+from aga.rng import stream
+from aga.structure.candidate import Candidate
+from aga.structure.protocols import Frame
+from aga.training.fit import fit_member, function_set
+from aga.training.loss import frame_losses
+from aga.training.metrics import score
+from aga.training.problem import Material
+from aga.training.smooth import prepare_smooth
+
+DEEP = ["deep_smooth", "deep_local_frame"]
+
+
+def settings(descriptor: str, composition: str = "Si8", **training: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "search": {"composition": composition},
+            "training": {"passes": 120, **training},
+            "potential": {
+                "descriptor": descriptor,
+                "hidden": [10, 10],
+                "deep": {"embedding": [8], "axis_neurons": 4, "neighbours": 8},
+            },
+        }
+    )
+
+
+def silicon(name: str) -> Frame:
+    """Diamond, shaken, strained and compressed by a random amount."""
+    rng = stream(7, name)
+    atoms: Atoms = bulk("Si", "diamond", a=5.432, cubic=True)
+    strain = rng.normal(0, 0.02, (3, 3))
+    scale = rng.uniform(0.97, 1.04) * (np.eye(3) + 0.5 * (strain + strain.T))
+    atoms.set_cell(atoms.cell @ scale, scale_atoms=True)
+    atoms.positions += rng.normal(0, rng.uniform(0.02, 0.12), (8, 3))
+    atoms.calc = Manybody(**TersoffBrenner(Tersoff_PRB_39_5566_Si_C))
+    return Frame(
+        candidate=Candidate.from_ase(atoms, name=name),
+        energy=float(atoms.get_potential_energy()),
+        forces=atoms.get_forces(),
+        stress=atoms.get_stress(),
+    )
+
+
+@pytest.fixture(scope="module")
+def si_frames() -> list[Frame]:
+    return [silicon(f"train-{k}") for k in range(30)]
+
+
+def two_elements(count: int) -> list[Frame]:
+    """Frames of three compositions, some without forces or stress, in cells of any shape."""
+    rng = stream(1, "two")
+    frames = []
+    for k in range(count):
+        numbers = [[8, 22, 8], [22, 8, 8, 8, 22], [22, 22]][k % 3]
+        cell = np.eye(3) * rng.uniform(3.5, 4.5) + rng.normal(0, 0.2, (3, 3))
+        n = len(numbers)
+        frames.append(
+            Frame(
+                candidate=Candidate(
+                    name=f"f{k}",
+                    numbers=np.array(numbers),
+                    positions=rng.uniform(0, 1, (n, 3)) @ cell,
+                    cell=cell,
+                ),
+                energy=float(-8.0 * n + rng.normal()),
+                forces=None if k % 4 == 1 else rng.normal(size=(n, 3)),
+                stress=None if k % 5 == 2 else 0.05 * rng.normal(size=6),
+            )
+        )
+    return frames
+
+
+def material(frames: list[Frame], chosen: Settings) -> Material:
+    return Material(frames=frames, held=(), settings=chosen, previous=None, seed=3, member=0)
+
+
+def test_the_gradient_of_the_loss_is_its_slope() -> None:
+    """By all parameters of both networks, through energies, forces and stresses."""
+    chosen = settings("deep_smooth", "TiO2")
+    problem = prepare_smooth(material(two_elements(6), chosen))
+    part, vector = problem.parts[0], problem.start.clone()
+
+    def loss(at: torch.Tensor) -> torch.Tensor:
+        return part.losses(problem.layout.networks(at), chosen.training).sum()
+
+    vector.requires_grad = True
+    (gradient,) = torch.autograd.grad(loss(vector), vector)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        step = torch.randn(len(vector), dtype=torch.float64, generator=generator)
+        with torch.no_grad():
+            slope = (loss(vector + 1e-6 * step) - loss(vector - 1e-6 * step)) / 2e-6
+        assert float(gradient @ step) == pytest.approx(float(slope), rel=1e-5)
+    assert (gradient != 0).all()
+
+
+def test_training_sees_what_the_committee_says() -> None:
+    chosen = settings("deep_smooth", "TiO2")
+    frames = two_elements(6)
+    problem = prepare_smooth(material(frames, chosen))
+    networks = problem.layout.networks(problem.start)
+    model = problem.build(networks, {})
+    with torch.no_grad():
+        predicted = problem.parts[0].evaluator(networks)
+        losses = frame_losses(predicted, problem.parts[0].targets, chosen.training)
+    data = problem.data[0]
+    said = make_committee([model]).predict([f.candidate for f in frames])
+    reference = data.composition @ model.standard.reference_energies  # type: ignore[union-attr] # deep
+    labels = np.array([f.energy for f in frames])
+    np.testing.assert_allclose(
+        predicted[0].numpy() + reference - data.energy,
+        [p.energy for p in said] - labels,
+        atol=1e-10,
+    )
+    forces = np.concatenate([p.forces for p in said])
+    labelled = np.concatenate([np.zeros((len(f.candidate), 3)) if f.forces is None else f.forces
+                               for f in frames])  # fmt: skip
+    np.testing.assert_allclose(
+        predicted[1].numpy() - data.gradient, -(forces - labelled), atol=1e-10
+    )
+    assert torch.isfinite(losses).all()
+
+
+@pytest.mark.parametrize("descriptor", DEEP)
+def test_training_learns_tersoff_silicon(descriptor: str, si_frames: list[Frame]) -> None:
+    results = [fit_member(si_frames, settings(descriptor), member=m, seed=1) for m in range(2)]
+    unseen = [silicon(f"test-{k}") for k in range(15)]
+    said = make_committee([r.model for r in results]).predict([f.candidate for f in unseen])
+    energies = np.array([p.energy / 8 for p in said])
+    true = np.array([f.energy_per_atom for f in unseen])
+    assert score(energies, true).mae < 0.25 * np.abs(true - np.median(true)).mean()
+    forces = np.array([p.forces for p in said])
+    labels = np.array([f.forces for f in unseen])
+    assert score(forces, labels).mae < 0.35 * np.abs(labels).mean()
+    stress, truth = np.array([p.stress for p in said]), np.array([f.stress for f in unseen])
+    assert score(stress, truth).mae < 0.35 * np.abs(truth).mean()
+    metrics = results[0].metrics["training"]
+    assert metrics is not None
+    assert all(metrics[name] for name in ("energy_mae", "force_mae", "stress_mae"))
+
+
+@pytest.mark.parametrize("descriptor", DEEP)
+def test_equal_arguments_give_equal_bits(descriptor: str, si_frames: list[Frame]) -> None:
+    chosen = settings(descriptor, passes=20)
+    first, again, other = (
+        fit_member(si_frames[:8], chosen, member=m, seed=4).model.to_bytes() for m in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("descriptor", DEEP)
+def test_training_goes_on_from_a_stored_model(descriptor: str, si_frames: list[Frame]) -> None:
+    first = fit_member(si_frames[:15], settings(descriptor), member=0, seed=3).model
+    stored = load_model(first.to_bytes())
+    once = settings(descriptor, passes=1)
+    more, again = (
+        fit_member(si_frames, once, member=0, seed=3, previous=m) for m in (first, stored)
+    )
+    fresh = fit_member(si_frames, once, member=0, seed=3)
+    assert more.model.to_bytes() == again.model.to_bytes()
+    assert (more.model.facts["start"], fresh.model.facts["start"]) == ("previous", "fresh")
+    assert more.history[0]["loss"] < 0.3 * fresh.history[0]["loss"]
+
+
+@pytest.mark.parametrize("descriptor", DEEP)
+def test_the_restated_start_is_exact(descriptor: str, si_frames: list[Frame]) -> None:
+    first = fit_member(si_frames[:8], settings(descriptor, passes=20), member=0, seed=3).model
+    still = settings(
+        descriptor, energy_weight=0.0, force_weight=0.0, stress_weight=0.0, smoothness=0.0
+    )
+    more = fit_member(si_frames, still, member=0, seed=3, previous=first).model
+    assert not np.array_equal(
+        more.arrays()["reference_energies"], first.arrays()["reference_energies"]
+    )
+    candidates = [f.candidate for f in si_frames]
+    before, after = (make_committee([m]).predict(candidates) for m in (first, more))
+    for a, b in zip(before, after, strict=True):
+        assert b.energy == pytest.approx(a.energy, rel=1e-11)
+        np.testing.assert_allclose(b.forces, a.forces, atol=1e-9)
+
+
+def test_another_descriptor_starts_afresh(si_frames: list[Frame]) -> None:
+    few, once = si_frames[:6], {"passes": 2}
+    models = {
+        name: fit_member(few, settings(name, **once), member=0, seed=3).model
+        for name in ("symmetry_functions", *DEEP)
+    }
+    assert isinstance(models["deep_smooth"], DeepModel)
+    assert isinstance(models["deep_local_frame"], Model)
+    for name in models:
+        for other, model in models.items():
+            result = fit_member(few, settings(name, **once), member=0, seed=3, previous=model)
+            assert result.model.facts["start"] == ("previous" if name == other else "fresh")
+    wider = settings("deep_smooth", **once)
+    deep = wider.potential.deep.model_copy(update={"embedding": (9,)})
+    wider = wider.model_copy(
+        update={"potential": wider.potential.model_copy(update={"deep": deep})}
+    )
+    result = fit_member(few, wider, member=0, seed=3, previous=models["deep_smooth"])
+    assert result.model.facts["start"] == "fresh"
+
+
+@pytest.mark.parametrize("descriptor", DEEP)
+def test_two_elements_train_and_missing_labels_are_nothing(descriptor: str) -> None:
+    frames = two_elements(12)
+    result = fit_member(frames, settings(descriptor, "TiO2", passes=80), member=0, seed=1)
+    assert result.history[-1]["loss"] < 0.5 * result.history[0]["loss"]
+    bare = [replace(f, forces=None, stress=None) for f in frames]
+    chosen = settings(descriptor, "TiO2", passes=20)
+    metrics = fit_member(bare, chosen, member=0, seed=1).metrics["training"]
+    assert metrics is not None
+    assert (metrics["force_mae"], metrics["stress_mae"]) == (None, None)
+
+
+@pytest.mark.parametrize("descriptor", DEEP)
+def test_focal_weights_are_those_of_every_training(descriptor: str, si_frames: list[Frame]) -> None:
+    weighted = fit_member(
+        si_frames[:12], settings(descriptor, passes=60, focal_gamma=1.0), member=0, seed=3
+    )
+    plain = fit_member(
+        si_frames[:12], settings(descriptor, passes=60, focal_gamma=0.0), member=0, seed=3
+    )
+    assert set(plain.focal.values()) == {1.0}
+    assert len(set(weighted.focal.values())) > 5
+
+
+@pytest.mark.parametrize("descriptor", DEEP)
+def test_bad_frames_are_named(descriptor: str, si_frames: list[Frame]) -> None:
+    with pytest.raises(DataError, match=r"frame 0: Si does not belong"):
+        fit_member(si_frames, settings(descriptor, "TiO2"), member=0, seed=1)
+    lone = [f for f in two_elements(6) if 8 not in f.candidate.numbers]
+    with pytest.raises(DataError, match="contains O"):
+        fit_member(lone * 2, settings(descriptor, "TiO2"), member=0, seed=1)
+    positions = si_frames[1].candidate.positions.copy()
+    positions[1] = positions[0]
+    bad = replace(si_frames[1], candidate=si_frames[1].candidate.moved(positions))
+    with pytest.raises(DataError, match=r"frame 1: train-1: two atoms"):
+        fit_member(
+            [si_frames[0], bad, *si_frames[2:]],
+            settings(descriptor, validation_fraction=0.0), member=0, seed=1,
+        )  # fmt: skip
+
+
+def test_a_training_without_a_finite_loss_keeps_the_previous_model(
+    si_frames: list[Frame],
+) -> None:
+    first = fit_member(si_frames[:6], settings("deep_smooth", passes=5), member=0, seed=3).model
+    absurd = [replace(si_frames[0], forces=np.full((8, 3), 1e200)), *si_frames[1:6]]
+    chosen = settings("deep_smooth", passes=20, validation_fraction=0.0)
+    kept = fit_member(absurd, chosen, member=0, seed=3, previous=first)
+    assert kept.diverged
+    assert kept.model is first
+    with pytest.raises(SearchFailedError, match="no finite loss"):
+        fit_member(absurd, chosen, member=0, seed=3)
+
+
+def test_settings_of_nonsense_are_refused() -> None:
+    with pytest.raises(InputError, match="no symmetry functions"):
+        function_set(settings("deep_smooth"))
+    for wrong, message in [
+        ({"preset": "tio2"}, "preset"),
+        ({"deep": {"embedding": []}}, "embedding"),
+        ({"deep": {"embedding": [4], "axis_neurons": 5}}, "axis_neurons"),
+        ({"deep": {"inner_radius": 4.5}}, "inner_radius"),
+        ({"deep": {"neighbours": 0}}, "neighbours"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            Settings.model_validate(
+                {
+                    "search": {"composition": "TiO2"},
+                    "potential": {"descriptor": "deep_smooth", **wrong},
+                }
+            )
