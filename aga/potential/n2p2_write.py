@@ -156,7 +156,7 @@ def _function(functions: FunctionSet, centre: str, f: Function) -> str:
         words = [f"{TYPE_RADIAL} {f.element:2}", _text(f.eta), _text(f.shift), _text(cutoff)]
     else:
         kind = TYPE_NARROW if f.narrow else TYPE_WIDE
-        first, second = f.elements
+        first, second = sorted(f.elements)
         shape = [_text(number) for number in (f.eta, f.lambda_, f.zeta, cutoff)]
         words = [f"{kind} {first:2} {second:2}", *shape, *([_text(f.shift)] * bool(f.shift))]
     return f"symfunction_short {centre:2} {' '.join(words)}"
