@@ -14,40 +14,64 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import intrinsic, models, overload, register_jitable, register_model
 
 from aga.potential.jit import compiled
 from aga.structure.candidate import FloatArray
 
-__all__ = ["Vector", "aligned", "load8", "load32", "maximum", "root", "splat", "store", "total"]
+__all__ = [
+    "Lanes",
+    "Vector",
+    "aligned",
+    "load8",
+    "load32",
+    "maximum",
+    "root",
+    "splat",
+    "store",
+    "total",
+]
 
 Vector = Any
 """What a vector is to the type checker; numba knows better."""
 
 _DOUBLE = ir.DoubleType()
 
+F = TypeVar("F", bound=Callable[..., object])
 
-class _Lanes(types.Type):  # type: ignore[misc] # numba is untyped
+
+def inlined(function: F) -> F:
+    """Compile a function of vectors as part of its callers.
+
+    Not on disk by itself: what is stored there must not depend on the type of vectors.
+    """
+    return cast("F", register_jitable(error_model="numpy")(function))
+
+
+class Lanes(types.Type):  # type: ignore[misc] # numba is untyped
+    """The type of a vector of doubles."""
+
     def __init__(self, width: int) -> None:
         self.width = width
         super().__init__(name=f"lanes{width}")
 
 
-@register_model(_Lanes)
+@register_model(Lanes)
 class _Model(models.PrimitiveModel):  # type: ignore[misc] # numba is untyped
-    def __init__(self, manager: Any, lanes: _Lanes) -> None:  # noqa: ANN401 - numba is untyped
+    def __init__(self, manager: Any, lanes: Lanes) -> None:  # noqa: ANN401 - numba is untyped
         super().__init__(manager, lanes, ir.VectorType(_DOUBLE, lanes.width))
 
 
-def _spread(builder: Any, width: int, value: Any) -> Any:  # noqa: ANN401 - llvmlite is untyped
+def spread_value(builder: Any, width: int, value: Any) -> Any:  # noqa: ANN401 - llvmlite is untyped
+    """Repeat a value of LLVM in all lanes of a vector."""
     index = ir.IntType(32)
-    blank = ir.Constant(ir.VectorType(_DOUBLE, width), ir.Undefined)
+    blank = ir.Constant(ir.VectorType(value.type, width), ir.Undefined)
     first = builder.insert_element(blank, value, ir.Constant(index, 0))
     places = ir.Constant(ir.VectorType(index, width), [0] * width)
     return builder.shuffle_vector(first, blank, places)
@@ -66,7 +90,7 @@ def _loader(width: int) -> Any:  # noqa: ANN401 - numba is untyped
         def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401 - numba's form
             return builder.load(_address(context, builder, signature, args, width), align=8)
 
-        return _Lanes(width)(array, types.intp, types.intp), code
+        return Lanes(width)(array, types.intp, types.intp), code
 
     return intrinsic(load)
 
@@ -92,19 +116,19 @@ def splat(_: Any, like: Any, value: Any) -> Any:  # noqa: ANN401, ARG001 - numba
     """Give a vector as wide as ``like`` with one value in every lane."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401, ARG001 - numba's form
-        return _spread(builder, like.width, args[1])
+        return spread_value(builder, like.width, args[1])
 
     return like(like, types.float64), code
 
 
 def _binary(name: str, *symbols: Callable[..., Any]) -> Any:  # noqa: ANN401 - numba is untyped
     def apply(_: Any, a: Any, b: Any) -> Any:  # noqa: ANN401 - numba's form
-        lanes = a if isinstance(a, _Lanes) else b
-        given = [t if isinstance(t, _Lanes) else types.float64 for t in (a, b)]
+        lanes = a if isinstance(a, Lanes) else b
+        given = [t if isinstance(t, Lanes) else types.float64 for t in (a, b)]
 
         def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ANN401, ARG001 - numba's form
             whole = [
-                arg if isinstance(t, _Lanes) else _spread(builder, lanes.width, arg)
+                arg if isinstance(t, Lanes) else spread_value(builder, lanes.width, arg)
                 for arg, t in zip(args, given, strict=True)
             ]
             if name == "max":
@@ -116,7 +140,7 @@ def _binary(name: str, *symbols: Callable[..., Any]) -> Any:  # noqa: ANN401 - n
     call = intrinsic(apply)
 
     def choose(a: Any, b: Any) -> Any:  # noqa: ANN401 - numba's form
-        if isinstance(a, _Lanes) or isinstance(b, _Lanes):
+        if isinstance(a, Lanes) or isinstance(b, Lanes):
             return lambda a, b: call(a, b)  # noqa: PLW0108 - numba compiles a function
         return None
 

@@ -45,8 +45,6 @@ class TripletPlan(NamedTuple):
     1 − 2 (R − R_s)²/max (R − R_s)².
     """
 
-    columns: int
-    """Number of functions of the central element."""
     reach: float
     """Å, the largest cutoff."""
     inner: float
@@ -74,6 +72,10 @@ class TripletPlan(NamedTuple):
     """(H, …) its coefficients."""
     pairs: IntArray
     """(Q, 2) elements of the neighbours."""
+    pair_reach: FloatArray
+    """(Q,) Å², the largest R_jk² that counts; beyond any if a function of the pair is wide."""
+    pair_direct: IntArray
+    """(Q,) 1 if a function of the pair is ``direct``."""
     pair_groups: IntArray
     """(Q + 1,) the groups of each pair of elements."""
     pair_terms: IntArray
@@ -84,6 +86,8 @@ class TripletPlan(NamedTuple):
     """(Γ + 1,) the functions of each group."""
     group_degree: IntArray
     """(Γ,) largest power of cos θ in ``powers``."""
+    group_direct: IntArray
+    """(Γ,) 1 if a function of the group is ``direct``."""
     term_lambda: FloatArray
     term_zeta: FloatArray
     column: IntArray
@@ -122,6 +126,9 @@ def make_triplet_plan(functions: FunctionSet, centre: str) -> TripletPlan | None
         s, t = sorted(place[symbol] for symbol in f.elements)
         return s, t
 
+    def reach(f: Angular) -> float:
+        return functions.cutoff_of(f) ** 2 if f.narrow else 5.0 * functions.cutoff**2
+
     weights = sorted({weight(f) for _, f in listed})
     listed.sort(key=lambda item: (pair(item[1]), weights.index(weight(item[1]))))
     angular = [f for _, f in listed]
@@ -131,13 +138,19 @@ def make_triplet_plan(functions: FunctionSet, centre: str) -> TripletPlan | None
     first = {q: min(n for n, term in enumerate(terms) if term[0] == q) for q in pairs}
     keys = [(pair(f), weights.index(weight(f))) for f in angular]
     powers = _powers(angular)
+    direct = np.array([not _small(f.zeta) for f in angular], dtype=np.int64)
     return TripletPlan(
-        columns=len(own),
         pairs=np.array(pairs, dtype=np.int64),
+        pair_reach=np.array([max(reach(f) for f in angular if pair(f) == q) for q in pairs]),
+        pair_direct=np.array(
+            [max(d for d, f in zip(direct, angular, strict=True) if pair(f) == q) for q in pairs],
+            dtype=np.int64,
+        ),
         pair_groups=_starts([groups_pair for groups_pair, _ in groups], pairs),
         pair_terms=_starts([term[0] for term in terms], pairs),
         group_weight=np.array([w for _, w in groups], dtype=np.int64),
         group_functions=_starts(keys, groups),
+        group_direct=np.array([direct[_among(keys, key)].max() for key in groups]),
         group_degree=np.array(
             [
                 max(int(np.flatnonzero(row).max(initial=0)) for row in powers[_among(keys, key)])
@@ -154,7 +167,7 @@ def make_triplet_plan(functions: FunctionSet, centre: str) -> TripletPlan | None
         ),
         factor=np.array([2.0 ** (1.0 - f.zeta) for f in angular]),
         powers=powers,
-        direct=np.array([not _small(f.zeta) for f in angular], dtype=np.int64),
+        direct=direct,
         **_radial_part(functions, weights),
     )
 

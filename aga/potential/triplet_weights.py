@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from aga.potential.jit import compiled
-from aga.potential.lanes import Vector, maximum, root, splat
+from aga.potential.lanes import Vector, inlined, maximum, root, splat
 from aga.potential.triplet_plan import TripletPlan
 from aga.structure.candidate import FloatArray
 
 __all__ = ["cutoff_function", "exponential", "horner", "horner_and_slope"]
 
 
-@compiled
+@inlined
 def horner(table: FloatArray, row: int, degree: int, z: Vector) -> Vector:
     """Evaluate a polynomial."""
     value = splat(z, table[row, degree])
@@ -19,7 +18,7 @@ def horner(table: FloatArray, row: int, degree: int, z: Vector) -> Vector:
     return value
 
 
-@compiled
+@inlined
 def horner_and_slope(table: FloatArray, row: int, degree: int, z: Vector) -> tuple[Vector, Vector]:
     """Evaluate a polynomial and its derivative."""
     value, slope = splat(z, table[row, degree]), splat(z, 0.0)
@@ -29,7 +28,7 @@ def horner_and_slope(table: FloatArray, row: int, degree: int, z: Vector) -> tup
     return value, slope
 
 
-@compiled
+@inlined
 def cutoff_function(plan: TripletPlan, h: int, x: Vector) -> tuple[Vector, Vector]:
     """Give f_c and df_c/dx of a squared distance x; both exactly 0 from the cutoff on."""
     cutoff = plan.cutoffs[plan.weight_cutoff[h]]
@@ -53,7 +52,7 @@ def cutoff_function(plan: TripletPlan, h: int, x: Vector) -> tuple[Vector, Vecto
     return t * q, (q + t * t * dq) * along
 
 
-@compiled
+@inlined
 def exponential(plan: TripletPlan, h: int, x: Vector) -> tuple[Vector, Vector]:
     """Give e = exp(−η (R − R_s)²) and (de/dx)/e of a squared distance x within the cutoff."""
     if plan.shift[h] == 0.0:
