@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ PEERS = ("torch", "torch_factored", "dscribe")
 values alone."""
 
 AGREEMENT = 1e-7
-"""eV/Å; what differs by more is not the same potential, and its time means nothing."""
+"""eV/atom and eV/Å; what differs by more is not the same potential, and its time means nothing."""
 
 COMPARED = 16
 """Cells that ASE relaxes too."""
@@ -85,11 +85,11 @@ def measure(options: Options, progress: Progress) -> dict[str, Any]:
     document: dict[str, Any] = {"machine": _machine(), "cases": [_facts(case) for case in cases]}
     with threads(1):
         progress("peaks of one core")
-        document["peaks"] = measure_peaks(options.repeats)
+        document["peaks"] = peaks = measure_peaks(options.repeats)
         progress("first energy and memory in fresh processes")
         batch = make_cases(["random"], quick=options.quick)[0]
         document |= fresh_process(batch, rounds=1 if options.quick else 3)
-    document |= _side_by_side(cases, options, progress)
+    document |= _side_by_side(cases, options, peaks, progress)
     document |= _committee(cases[-1], options, progress)
     document["two_core_ratio"] = None
     return document | _relaxation(options, progress)
@@ -122,7 +122,9 @@ def _facts(case: Case) -> dict[str, Any]:
     }
 
 
-def _side_by_side(cases: Sequence[Case], options: Options, progress: Progress) -> dict[str, Any]:
+def _side_by_side(
+    cases: Sequence[Case], options: Options, peaks: Mapping[str, float], progress: Progress
+) -> dict[str, Any]:
     rows, peers, stages = [], [], []
     for case in cases:
         for form in FORMS:
@@ -133,16 +135,17 @@ def _side_by_side(cases: Sequence[Case], options: Options, progress: Progress) -
             progress(f"{case.title}, {form} form, one core")
             with threads(1):
                 samples = interleave(_contestants(case, form), options.repeats)
-                stages.append(measure_stages(case, form, options.repeats))
+                stages.append(measure_stages(case, form, options.repeats, peaks))
             rows.append(_row(case, form, samples))
             peers += [_peer(case, form, samples, name) for name in PEERS]
     return {"rows": rows, "peers": peers, "stages": stages}
 
 
 def _difference(case: Case, form: Form) -> float:
-    """Give the largest difference of a force to plain torch in eV/Å, on the first structure.
+    """Give the largest difference to plain torch, of the first structure.
 
-    Infinite where the kernels do not know the functions.
+    Of its energy in eV/atom and its forces in eV/Å; infinite where the kernels do not know the
+    functions.
     """
     model, candidates = case.models(form)[0], case.candidates[:1]
     try:
@@ -150,7 +153,8 @@ def _difference(case: Case, form: Form) -> float:
     except InputError:
         return np.inf
     peer = TorchTriplets(model).evaluate(candidates)
-    return float(np.abs(ours.gradient - peer.gradient).max())
+    energy = abs(ours.energies[0] - peer.energies[0]) / len(candidates[0])
+    return max(float(energy), float(np.abs(ours.gradient - peer.gradient).max()))
 
 
 def _contestants(case: Case, form: Form) -> dict[str, Callable[[], object]]:

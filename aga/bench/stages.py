@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 
 from aga.bench.cases import Case, Form
+from aga.bench.counts import count_work
 from aga.bench.timing import interleave
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
@@ -18,15 +19,18 @@ from aga.potential.network import Weights, evaluate
 __all__ = ["measure_stages"]
 
 
-def measure_stages(case: Case, form: Form, rounds: int) -> dict[str, object]:
+def measure_stages(
+    case: Case, form: Form, rounds: int, peaks: Mapping[str, float]
+) -> dict[str, object]:
     """Measure the stages of one member on one core.
 
     Returns
     -------
     dict
-        ``case``, ``form``, ``pairs_per_atom``, and for ``neighbours``, ``values``,
-        ``networks``, ``vjp`` and ``repulsion``: µs per atom in ``us_per_atom`` and the share of
-        their sum in ``shares``.
+        ``case``, ``form``, ``pairs_per_atom``, ``triplets_per_atom``; for ``neighbours``,
+        ``values``, ``networks``, ``vjp`` and ``repulsion`` µs per atom in ``us_per_atom`` and
+        the share of their sum in ``shares``; ``exponentials`` and ``multiply_adds`` per atom,
+        and the µs they take at the peaks of a core in ``floor_us``.
     """
     model = case.models(form)[0]
     committee = NetworkCommittee([model])
@@ -44,10 +48,17 @@ def measure_stages(case: Case, form: Form, rounds: int) -> dict[str, object]:
     samples = interleave(calls, rounds)
     times = {name: samples.median(name) / case.atoms * 1e6 for name in calls}
     total = sum(times.values())
+    counts = pairs.starts[:, -1] - pairs.starts[:, 0]
+    triplets = float((counts * (counts - 1) // 2).mean())
+    work = count_work(case.functions, form, len(pairs) / case.atoms, triplets)
     return {
         "case": case.name,
         "form": form,
         "pairs_per_atom": len(pairs) / case.atoms,
+        "triplets_per_atom": triplets,
+        "exponentials": work.exponentials,
+        "multiply_adds": work.multiply_adds,
+        "floor_us": work.floor(peaks),
         "us_per_atom": times,
         "shares": {name: value / total for name, value in times.items()},
     }

@@ -59,10 +59,14 @@ def _against(peer: Mapping[str, Any] | None) -> str:
 def _stages(document: Mapping[str, Any]) -> Table:
     stages = document["stages"]
     names = list(stages[0]["shares"]) if stages else []
-    table = _table("Stages on one core: µs per atom, and share", "case", "form", "pairs", *names)
+    table = _table(
+        "Stages on one core: µs per atom, and share",
+        *("case", "form", "pairs", *names, "arithmetic\nat peak"),
+    )
     for entry in stages:
         cells = [f"{entry['us_per_atom'][n]:.1f}  {100 * entry['shares'][n]:.0f} %" for n in names]
-        table.add_row(entry["case"], entry["form"], f"{entry['pairs_per_atom']:.0f}", *cells)
+        floor = f"{entry['floor_us']:.1f}"
+        table.add_row(entry["case"], entry["form"], f"{entry['pairs_per_atom']:.0f}", *cells, floor)
     return table
 
 

@@ -28,6 +28,10 @@ class Samples:
         """Give the median of one contestant in seconds."""
         return statistics.median(self.seconds[name])
 
+    def fastest(self, name: str) -> float:
+        """Give the shortest time of one contestant in seconds."""
+        return min(self.seconds[name])
+
     def ratio(self, name: str, base: str) -> float:
         """Give how many times longer ``name`` takes than ``base``: median over the rounds."""
         pairs = zip(self.seconds[name], self.seconds[base], strict=True)
