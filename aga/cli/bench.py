@@ -1,4 +1,4 @@
-"""`aga bench speed`: how fast the potential is on this machine."""
+"""`aga bench …`: how fast the potential is on this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aga.cli.common import JsonOption
+from aga.cli.common import DeviceOption, JsonOption, check_device
 from aga.cli.console import console, plain, print_document
 
 __all__ = ["register"]
@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Measure aga on this machine.")
     group.callback()(_group)
     group.command("speed")(speed)
+    group.command("device")(device)
     app.add_typer(group, name="bench")
 
 
@@ -63,3 +64,35 @@ def speed(
         print_document(document)
     else:
         console().print(speed_tables(document))
+
+
+def device(
+    *,
+    device: DeviceOption = None,
+    cells: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--cells",
+            min=1,
+            help="Cells of 12 atoms in a batch; may be given again. [default: 1 to 1024]",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the committee on a GPU beside the processor."""
+    from aga.bench.device_table import device_table
+    from aga.bench.devices import DeviceOptions, measure_devices
+
+    where = check_device(device or "auto")
+    options = (
+        DeviceOptions(device=where)
+        if cells is None
+        else DeviceOptions(device=where, cells=tuple(cells))
+    )
+    screen = console(stderr=True)
+    document = measure_devices(options, lambda line: screen.print(line, style="dim"))
+    if as_json:
+        print_document(document)
+    else:
+        console().print(device_table(document))
