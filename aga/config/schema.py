@@ -234,6 +234,9 @@ class MachineSettings(Section):
     )
     run_dir: Path = Field(Path("aga-runs"), description="folder of run directories and logs")
     workers: int = Field(2, ge=1, description="worker processes of `aga run`")
+    threads: int = Field(
+        1, ge=1, description="cores of each worker that relaxes, where there is no GPU"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where the committee is evaluated; auto: on a GPU where there is one"
     )

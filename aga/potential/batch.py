@@ -51,6 +51,17 @@ class Batch:
             offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         )
 
+    def part(self, first: int, last: int) -> Self:
+        """Give the structures from ``first`` to before ``last``, as views."""
+        start, end = self.offsets[first], self.offsets[last]
+        return type(self)(
+            names=self.names[first:last],
+            numbers=self.numbers[start:end],
+            positions=self.positions[start:end],
+            cells=self.cells[first:last],
+            offsets=self.offsets[first : last + 1] - start,
+        )
+
     def __len__(self) -> int:
         """Give the number of structures."""
         return len(self.offsets) - 1

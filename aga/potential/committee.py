@@ -18,6 +18,7 @@ from aga.potential.guard import repelled
 from aga.potential.model import Model
 from aga.potential.neighbours import Pairs
 from aga.potential.network import Layer, Weights, evaluate
+from aga.potential.threads import Threads, evaluate_parts
 from aga.potential.votes import Votes, predictions, totals
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Prediction
@@ -34,6 +35,8 @@ class NetworkCommittee:
         The members: same functions, layers and activation.
     version
         Name of the committee, for provenance.
+    threads
+        Cores that work on a batch.
 
     Raises
     ------
@@ -41,7 +44,7 @@ class NetworkCommittee:
         No member, or members that do not fit together.
     """
 
-    def __init__(self, models: Sequence[Model], version: str = "") -> None:
+    def __init__(self, models: Sequence[Model], version: str = "", *, threads: int = 1) -> None:
         if not models:
             raise ModelError("a committee needs at least one member")
         first = models[0]
@@ -54,7 +57,8 @@ class NetworkCommittee:
                 )
         self.models = tuple(models)
         self.version = version
-        self.descriptor = make_descriptor(first.functions)
+        self.threads = Threads(threads)
+        self.descriptor = make_descriptor(first.functions, self.threads)
         self.repulsion = first.repulsion
         self._weights = [_stack(self.models, symbol) for symbol in first.functions.elements]
 
@@ -73,6 +77,9 @@ class NetworkCommittee:
         aga.errors.StructureError
             Nothing can be computed for a structure; ``facts["index"]`` is its place.
         """
+        return evaluate_parts(self._evaluate, batch, self.threads)
+
+    def _evaluate(self, batch: Batch) -> Evaluation:
         pairs = self.descriptor.pairs(batch)
         G, moments = self.descriptor.values_and_moments(pairs)
         atomic, adjoints = self._networks(G, pairs)

@@ -8,6 +8,7 @@ its trace part positive where E grows with volume, and stress = (∂E/∂ε)/V i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,7 @@ from aga.potential.batch import Batch
 from aga.potential.functions import FunctionSet
 from aga.potential.neighbours import Pairs, find_pairs
 from aga.potential.plan import Plan, make_plan
+from aga.potential.threads import Threads, dealt
 from aga.potential.triplet_plan import TripletPlan, make_triplet_plan
 from aga.structure.candidate import FloatArray, IntArray
 
@@ -56,6 +58,32 @@ def _centre(functions: FunctionSet, species: tuple[int, ...], *, every: bool) ->
     )
 
 
+def _values(
+    centre: _Centre, pairs: Pairs, arrays: tuple[IntArray, FloatArray, FloatArray], part: slice
+) -> None:
+    """Write the rows of G of some atoms of a kind, and their moments."""
+    atoms, moments, G = arrays
+    if centre.plan is not None:
+        kernels.values(centre.plan, pairs.arrays, atoms[part], G, moments[part])
+    if centre.triplets is not None:
+        triplets.values(centre.triplets, pairs.arrays, atoms[part], G)
+
+
+def _pull(
+    centre: _Centre, pairs: Pairs, arrays: tuple[IntArray, FloatArray, FloatArray], part: slice
+) -> tuple[FloatArray, FloatArray]:
+    """Give what some atoms of a kind add to gradient (M, N, 3) and strain (M, B, 3, 3)."""
+    atoms, moments, stack = arrays
+    gradient = np.zeros((len(stack), len(pairs.starts), 3))
+    strain = np.zeros((len(stack), pairs.structures, 3, 3))
+    if centre.plan is not None:
+        A = moments[part]
+        kernels.vjp(centre.plan, pairs.arrays, atoms[part], A, stack, gradient, strain)
+    if centre.triplets is not None:
+        triplets.vjp(centre.triplets, pairs.arrays, atoms[part], stack, gradient, strain)
+    return gradient, strain
+
+
 class Descriptor:
     """Symmetry functions G (N, D) of a batch, with exact derivatives.
 
@@ -63,14 +91,17 @@ class Descriptor:
     ----------
     functions
         The set; its order is the order of the columns of G.
+    threads
+        Who works on the values and on their pull-back; one thread where None.
 
     References
     ----------
     J. Behler, J. Chem. Phys. 134, 074106 (2011).
     """
 
-    def __init__(self, functions: FunctionSet) -> None:
+    def __init__(self, functions: FunctionSet, threads: Threads | None = None) -> None:
         self.functions = functions
+        self._threads = threads or Threads()
         self._size, self._numbers = functions.size, functions.numbers
         shared: dict[tuple[object, ...], list[int]] = {}
         for species, symbol in enumerate(functions.elements):
@@ -106,12 +137,13 @@ class Descriptor:
         moments = []
         for centre in self._centres:
             atoms = centre.atoms(pairs)
-            moments.append(self._room(centre.plan, len(atoms)))
-            if centre.plan is not None:
-                kernels.values(centre.plan, pairs.arrays, atoms, G, moments[-1])
-            if centre.triplets is not None:
-                triplets.values(centre.triplets, pairs.arrays, atoms, G)
+            A = self._room(centre.plan, len(atoms))
+            self._threads.map(partial(_values, centre, pairs, (atoms, A, G)), self._deal(atoms))
+            moments.append(A)
         return G, tuple(moments)
+
+    def _deal(self, atoms: IntArray) -> list[slice]:
+        return dealt(len(atoms), self._threads.count)
 
     def _room(self, plan: Plan | None, atoms: int) -> FloatArray:
         elements = len(self.functions.elements)
@@ -142,14 +174,16 @@ class Descriptor:
         if moments is None:
             moments = self.values_and_moments(pairs)[1]
         stack = np.ascontiguousarray(adjoints, dtype=np.float64).reshape(-1, *adjoints.shape[-2:])
-        gradient = np.zeros((len(stack), len(pairs.starts), 3))
-        strain = np.zeros((len(stack), pairs.structures, 3, 3))
+        gradient: FloatArray = np.zeros((len(stack), len(pairs.starts), 3))
+        strain: FloatArray = np.zeros((len(stack), pairs.structures, 3, 3))
         for centre, A in zip(self._centres, moments, strict=True):
             atoms = centre.atoms(pairs)
-            if centre.plan is not None:
-                kernels.vjp(centre.plan, pairs.arrays, atoms, A, stack, gradient, strain)
-            if centre.triplets is not None:
-                triplets.vjp(centre.triplets, pairs.arrays, atoms, stack, gradient, strain)
+            parts = self._threads.map(
+                partial(_pull, centre, pairs, (atoms, A, stack)), self._deal(atoms)
+            )
+            for slope, squeeze in parts:
+                gradient += slope
+                strain += squeeze
         strain = 0.5 * (strain + np.swapaxes(strain, -1, -2))
         return (gradient[0], strain[0]) if adjoints.ndim == 2 else (gradient, strain)
 

@@ -10,6 +10,7 @@ from aga.potential.deep_frame import LocalFrame, LocalFrameDescriptor
 from aga.potential.descriptor import Descriptor
 from aga.potential.functions import FunctionSet
 from aga.potential.neighbours import Pairs
+from aga.potential.threads import Threads
 from aga.structure.candidate import FloatArray
 
 __all__ = ["FUNCTIONS", "FixedDescriptor", "Functions", "kind_of", "make_descriptor"]
@@ -80,8 +81,8 @@ def kind_of(functions: Functions) -> str:
     return "deep_local_frame" if isinstance(functions, LocalFrame) else "symmetry_functions"
 
 
-def make_descriptor(functions: Functions) -> FixedDescriptor:
-    """Give the descriptor that a set of functions defines."""
+def make_descriptor(functions: Functions, threads: Threads | None = None) -> FixedDescriptor:
+    """Give the descriptor that a set of functions defines, worked on by threads where it can."""
     if isinstance(functions, LocalFrame):
         return LocalFrameDescriptor(functions)
-    return Descriptor(functions)
+    return Descriptor(functions, threads)

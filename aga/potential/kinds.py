@@ -50,6 +50,7 @@ def make_committee(
     *,
     device: Device = "cpu",
     precision: Precision = "float64",
+    threads: int = 1,
 ) -> AnyCommittee:
     """Form a committee of models of one kind.
 
@@ -64,6 +65,8 @@ def make_committee(
         stay on the processor.
     precision
         Of the work per pair and triplet on a GPU; the processor's is always double.
+    threads
+        Cores that work on a batch of symmetry functions, where there is no GPU.
 
     Raises
     ------
@@ -86,4 +89,6 @@ def make_committee(
             "only models with symmetry functions can be computed on a GPU",
             remedy="use device auto or cpu",
         )
-    return DeepCommittee(deep, version) if deep else NetworkCommittee(plain, version)
+    if deep:
+        return DeepCommittee(deep, version)
+    return NetworkCommittee(plain, version, threads=threads)

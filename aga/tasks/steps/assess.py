@@ -26,7 +26,12 @@ def assess_iteration(context: StepContext) -> dict[str, Any]:
     version = commit_members(context)
     machine = context.settings.machine
     committee = load_committee(
-        repository, search_id, version, device=machine.device, precision=machine.precision
+        repository,
+        search_id,
+        version,
+        device=machine.device,
+        precision=machine.precision,
+        threads=machine.threads,
     )
     frames = repository.frames(search_id)
     pool = candidates_of(context, iteration) if iteration else []

@@ -40,6 +40,7 @@ def relaxer_of(context: StepContext, version: int) -> BatchedRelaxer:
         version,
         device=machine.device,
         precision=machine.precision,
+        threads=machine.threads,
     )
     return BatchedRelaxer.from_settings(committee, context.settings.search)
 

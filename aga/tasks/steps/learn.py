@@ -133,9 +133,12 @@ def load_committee(
     *,
     device: Device = "cpu",
     precision: Precision = "float64",
+    threads: int = 1,
 ) -> AnyCommittee:
-    """Load a committee from the store, to be computed on a device."""
+    """Load a committee from the store, to be computed on a device or by some threads."""
     card = repository.get_committee(search_id, version)
     members = [load_model(repository.get_blob(digest)) for digest in card["members"]]
     version_name = f"v{version:03d}"
-    return make_committee(members, version_name, device=device, precision=precision)
+    return make_committee(
+        members, version_name, device=device, precision=precision, threads=threads
+    )
