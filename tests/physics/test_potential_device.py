@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from itertools import pairwise, product
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -153,9 +154,6 @@ BOUNDS: list[tuple[Precision, float]] = [("float64", 1e-12), ("float32", 1e-5)]
     "functions",
     [
         every_kind(),
-        every_kind("tanh3"),
-        every_kind("polynomial3", 0.2),
-        every_kind("polynomial5"),
         every_kind("polynomial7", 0.1),
         FunctionSet(elements=("O", "Ti"), cutoff=3.9, radial=(Radial("O", 0.1),)),
     ],
@@ -393,8 +391,16 @@ def test_the_committee_on_a_gpu_says_the_same(precision: Precision, bound: float
     agree(committee, NetworkCommittee(models), bound)
 
 
-def test_the_processors_kernels_say_the_same() -> None:
-    functions = preset("tio2", ["O", "Ti"])
+@pytest.mark.parametrize(
+    "functions",
+    [
+        preset("tio2", ["O", "Ti"]),
+        *(every_kind(name) for name in get_args(CutoffFunction)),
+        every_kind("polynomial5", 0.3),
+    ],
+    ids=lambda f: f"{f.size} {f.cutoff_function} {f.inner}",
+)
+def test_the_processors_kernels_say_the_same(functions: FunctionSet) -> None:
     own = Descriptor(functions)
     descriptor = TorchDescriptor(functions, CPU)
     pairs = own.pairs(BATCH)
