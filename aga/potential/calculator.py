@@ -63,6 +63,7 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
         paths: str | Path | Iterable[str | Path],
         *,
         device: Device = "cpu",
+        threads: int = 1,
         **kwargs: Any,  # noqa: ANN401 - ASE's own
     ) -> Self:
         """Read model files, one for each member.
@@ -73,6 +74,8 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
             One file or several.
         device
             Where to compute; for one small structure at a time the processor is faster.
+        threads
+            Of the processor; worth it from about fifty atoms.
         **kwargs
             Those of ASE's ``Calculator``.
 
@@ -84,7 +87,8 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
             One that can't be read, or models that do not fit together; names the file.
         """
         listed = [paths] if isinstance(paths, str | Path) else list(paths)
-        return cls(read_committee([Path(path) for path in listed], device=device), **kwargs)
+        committee = read_committee([Path(path) for path in listed], device=device, threads=threads)
+        return cls(committee, **kwargs)
 
     def calculate(
         self,
@@ -139,8 +143,10 @@ def read_member(path: Path) -> AnyModel:
         ) from error
 
 
-def read_committee(paths: Sequence[Path], *, device: Device = "cpu") -> AnyCommittee:
-    """Read model files, one for each member, to be computed on a device.
+def read_committee(
+    paths: Sequence[Path], *, device: Device = "cpu", threads: int = 1
+) -> AnyCommittee:
+    """Read model files, one for each member, to be computed on a device or by some threads.
 
     Raises
     ------
@@ -151,4 +157,4 @@ def read_committee(paths: Sequence[Path], *, device: Device = "cpu") -> AnyCommi
     """
     models = [read_member(path) for path in paths]
     version = paths[0].name if len(paths) == 1 else f"{len(paths)} model files"
-    return make_committee(models, version=version, device=device)
+    return make_committee(models, version=version, device=device, threads=threads)

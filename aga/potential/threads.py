@@ -49,6 +49,10 @@ class Threads:
         self._pool: ThreadPoolExecutor | None = None
         self._idle = Lock()
 
+    def __reduce__(self) -> tuple[type[Threads], tuple[int]]:
+        """Copy the number alone: a copy, also in another process, starts threads of its own."""
+        return Threads, (self.count,)
+
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Apply the function to each item, in their order; the first error is raised."""
         if self.count == 1 or len(items) < 2 or not self._idle.acquire(blocking=False):

@@ -245,6 +245,16 @@ def test_members_come_from_files(
     atoms.calc = CommitteeCalculator.from_files(files)
     assert atoms.get_potential_energy() == energy
     assert atoms.calc.results["energy_spread"] == spread
+    big = atoms * (3, 3, 3)
+    big.rattle(0.05, seed=1)
+    big.calc = calculator
+    energy = big.get_potential_energy()
+    big.calc = CommitteeCalculator.from_files(files, threads=2)
+    assert big.get_potential_energy() == pytest.approx(energy, rel=1e-12)
+    again = big.copy()
+    again.calc = pickle.loads(pickle.dumps(big.calc))  # noqa: S301 - own
+    again.calc.results.clear()
+    assert again.get_potential_energy() == big.get_potential_energy()
     atoms.calc = CommitteeCalculator.from_files(str(files[0]))
     atoms.get_potential_energy()
     assert atoms.calc.results["energy_spread"] == 0.0
