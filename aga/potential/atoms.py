@@ -13,7 +13,7 @@ from aga.errors import StructureError
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Committee, Prediction
 
-__all__ = ["VACUUM", "enclosed", "predict_atoms", "predict_many"]
+__all__ = ["VACUUM", "enclosed", "own_stress", "predict_atoms", "predict_many"]
 
 VACUUM = 40.0
 """Å left empty where a structure is not periodic: more than the cutoff of any potential."""
@@ -119,7 +119,7 @@ def predict_atoms(
     inside = [enclosed(image, name) for image, name in zip(images, titles, strict=True)]
     said = predict_many(committee, inside)
     return [
-        replace(one, stress=_stress(one.stress, candidate, image))
+        replace(one, stress=own_stress(one.stress, candidate, image))
         for one, candidate, image in zip(said, inside, images, strict=True)
     ]
 
@@ -157,7 +157,8 @@ def _parts(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
         yield part
 
 
-def _stress(stress: FloatArray, inside: Candidate, image: Atoms) -> FloatArray:
+def own_stress(stress: FloatArray, inside: Candidate, image: Atoms) -> FloatArray:
+    """Refer the stress of an enclosed structure to its own cell; NaN where that has no volume."""
     own = abs(float(np.linalg.det(np.array(image.cell))))
     if own < 1e-6:
         return np.full(6, np.nan)

@@ -11,10 +11,10 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from aga.errors import InputError, ModelError
-from aga.potential.atoms import predict_atoms
+from aga.potential.atoms import enclosed, own_stress, predict_atoms
+from aga.potential.batch import Batch, BatchEvaluator, stress_from_strain
 from aga.potential.device import Device
 from aga.potential.kinds import AnyCommittee, AnyModel, load_model, make_committee
-from aga.structure.protocols import Committee
 
 __all__ = ["CommitteeCalculator", "read_committee", "read_member"]
 
@@ -44,7 +44,11 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
     Parameters
     ----------
     committee
-        Anything that predicts.
+        The potential.
+    forces_spread
+        Whether the spread of the forces is wanted, which takes the forces of every member. Without
+        it ``forces_spread`` and ``force_spread`` are absent, ``energies`` are computed when asked
+        for, and a step of molecular dynamics costs about as much as on a single member.
     **kwargs
         Those of ASE's ``Calculator``.
     """
@@ -53,9 +57,16 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
         *("energy", "free_energy", "energies", "forces", "stress")
     ]
 
-    def __init__(self, committee: Committee, **kwargs: Any) -> None:  # noqa: ANN401 - ASE's own
+    def __init__(
+        self,
+        committee: BatchEvaluator,
+        *,
+        forces_spread: bool = True,
+        **kwargs: Any,  # noqa: ANN401 - ASE's own
+    ) -> None:
         super().__init__(**kwargs)
         self.committee = committee
+        self.forces_spread = forces_spread
 
     @classmethod
     def from_files(
@@ -75,9 +86,9 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
         device
             Where to compute; for one small structure at a time the processor is faster.
         threads
-            Of the processor; worth it from about fifty atoms.
+            Of the processor; worth it for large structures.
         **kwargs
-            Those of ASE's ``Calculator``.
+            ``forces_spread``, and those of ASE's ``Calculator``.
 
         Raises
         ------
@@ -108,19 +119,37 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc] # ASE is untyped he
         """
         super().calculate(atoms, properties, system_changes)
         self.results = {}  # where the prediction fails, none of the last one stays
+        whole = self.forces_spread or "energies" in properties
+        results = self._everything() if whole else self._mean()
+        if not np.isfinite(results["stress"]).all():
+            del results["stress"]
+        self.results = {"free_energy": results["energy"], **results}
+
+    def _everything(self) -> dict[str, Any]:
         (said,) = predict_atoms(self.committee, [self.atoms])
-        results: dict[str, Any] = {
+        results = {
             "energy": said.energy,
-            "free_energy": said.energy,
             "energies": said.energies.copy(),
-            "forces": said.forces.copy(),
             "energy_spread": said.energy_spread,
-            "forces_spread": said.forces_spread.copy(),
-            "force_spread": said.force_spread,
+            "forces": said.forces.copy(),
+            "stress": said.stress.copy(),
         }
-        if np.isfinite(said.stress).all():
-            results["stress"] = said.stress.copy()
-        self.results = results
+        if self.forces_spread:
+            results["forces_spread"] = said.forces_spread.copy()
+            results["force_spread"] = said.force_spread
+        return results
+
+    def _mean(self) -> dict[str, Any]:
+        inside = enclosed(self.atoms, self.atoms.get_chemical_formula())
+        batch = Batch.pack([inside])
+        said = self.committee.evaluate(batch)
+        stress = stress_from_strain(said.strain, batch.volumes)[0]
+        return {
+            "energy": float(said.energies[0]),
+            "energy_spread": float(said.energy_spread[0]),
+            "forces": -said.gradient,
+            "stress": own_stress(stress, inside, self.atoms),
+        }
 
 
 def read_member(path: Path) -> AnyModel:

@@ -176,6 +176,26 @@ def test_results_are_the_committees(
     assert results["force_spread"] == results["forces_spread"].max()
 
 
+@pytest.mark.parametrize("make", [crystal, cluster, lambda: slab(vacuum=2.0)])
+def test_without_the_spread_of_the_forces_the_rest_is_the_same(
+    make: Callable[[], Atoms], committee: NetworkCommittee, calculator: CommitteeCalculator
+) -> None:
+    atoms, quick = make(), CommitteeCalculator(committee, forces_spread=False)
+    atoms.calc = calculator
+    atoms.get_forces()
+    whole = calculator.results
+    atoms.calc = quick
+    np.testing.assert_allclose(atoms.get_forces(), whole["forces"], atol=1e-12)
+    assert set(quick.results) == set(whole) - {"energies", "forces_spread", "force_spread"}
+    for key in quick.results:
+        np.testing.assert_allclose(quick.results[key], whole[key], rtol=1e-9, atol=1e-13)
+    np.testing.assert_allclose(atoms.get_potential_energies(), whole["energies"], rtol=1e-12)
+    assert "force_spread" not in quick.results
+    atoms.symbols[0] = "Xe"
+    with pytest.raises(StructureError, match="Xe"):
+        atoms.get_potential_energy()
+
+
 def md_atoms() -> Atoms:
     """A crystal near a minimum of the made-up potential: forces stay moderate."""
     atoms = bulk("TiO", "rocksalt", a=4.3) * (2, 1, 1)
