@@ -17,7 +17,7 @@ from aga.potential.jit import compiled
 from aga.potential.lanes import aligned, load8, load32, maximum, root, store
 from aga.potential.records import PLACES, append8, put8, take8
 from aga.potential.triplet_plan import TripletPlan
-from aga.potential.triplet_weights import cutoff_function, exponential
+from aga.potential.triplet_weights import cutoff_and_slope, exponential
 from aga.structure.candidate import FloatArray, IntArray
 
 __all__ = ["Hood", "Tile", "fill", "make_hood", "make_tile", "pack"]
@@ -152,7 +152,7 @@ def pack(plan: TripletPlan, hood: Hood, vectors: FloatArray, starts: IntArray) -
     for h in range(len(plan.eta)):
         for k in range(0, column, 32):
             x = load32(geometry, 3, k)
-            f, df = cutoff_function(plan, h, x)
+            f, df = cutoff_and_slope(plan, h, x)
             e, rate = exponential(plan, h, x)
             store(hood.w, h, k, e * f)
             store(hood.rate, h, k, 2.0 * (df / maximum(f, 1e-300) + rate))

@@ -9,7 +9,7 @@ from aga.potential.lanes import aligned, load8, load32, splat, store, total
 from aga.potential.neighbours import PairArrays
 from aga.potential.records import take8
 from aga.potential.triplet_block import Hood, Tile, fill, make_hood, make_tile, pack
-from aga.potential.triplet_factors import factors, terms
+from aga.potential.triplet_factors import factors_and_slopes, terms_and_slopes
 from aga.potential.triplet_plan import TripletPlan
 from aga.potential.triplet_pull import begin_pull, contract, gradients, make_pull, spread
 from aga.structure.candidate import FloatArray, IntArray
@@ -53,8 +53,8 @@ def jvp(
             j = 0
             while j >= 0:
                 j = fill(plan, hood, tile, q, j)
-                factors(plan, tile, q)
-                terms(plan, tile, q)
+                factors_and_slopes(plan, tile, q)
+                terms_and_slopes(plan, tile, q)
                 _change_angles(tile, change)
                 _collect_change(plan, tile, change, q, dG[i])
 
@@ -137,9 +137,9 @@ def jacobian(
             j = 0
             while j >= 0:
                 j = fill(plan, hood, tile, q, j)
-                factors(plan, tile, q)
+                factors_and_slopes(plan, tile, q)
                 if plan.pair_direct[q]:
-                    terms(plan, tile, q)
+                    terms_and_slopes(plan, tile, q)
                 for g in range(plan.pair_groups[q], plan.pair_groups[q + 1]):
                     for f in range(plan.group_functions[g], plan.group_functions[g + 1]):
                         contract(plan, tile, pull, (q, f), (g, g + 1))

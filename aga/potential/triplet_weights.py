@@ -6,7 +6,7 @@ from aga.potential.lanes import Vector, inlined, maximum, root, splat
 from aga.potential.triplet_plan import TripletPlan
 from aga.structure.candidate import FloatArray
 
-__all__ = ["cutoff_function", "exponential", "horner", "horner_and_slope"]
+__all__ = ["cutoff_and_slope", "cutoff_function", "exponential", "horner", "horner_and_slope"]
 
 
 @inlined
@@ -29,8 +29,8 @@ def horner_and_slope(table: FloatArray, row: int, degree: int, z: Vector) -> tup
 
 
 @inlined
-def cutoff_function(plan: TripletPlan, h: int, x: Vector) -> tuple[Vector, Vector]:
-    """Give f_c and df_c/dx of a squared distance x; both exactly 0 from the cutoff on."""
+def _place(plan: TripletPlan, h: int, x: Vector) -> tuple[Vector, Vector]:
+    """Give z and dz/dx of a squared distance x for a weight's cutoff function."""
     cutoff = plan.cutoffs[plan.weight_cutoff[h]]
     if plan.quadratic and plan.inner == 0.0:
         along = splat(x, -2.0 / (cutoff * cutoff))
@@ -45,7 +45,21 @@ def cutoff_function(plan: TripletPlan, h: int, x: Vector) -> tuple[Vector, Vecto
         else:
             z = 1.0 - 2.0 * s
             along = (-1.0 / width) / r
-    z = maximum(z, -1.0)
+    return maximum(z, -1.0), along
+
+
+@inlined
+def cutoff_function(plan: TripletPlan, h: int, x: Vector) -> Vector:
+    """Give f_c of a squared distance x; exactly 0 from the cutoff on."""
+    z = _place(plan, h, x)[0]
+    t = 0.5 * z + 0.5
+    return t * t * horner(plan.cut, 0, plan.cut.shape[1] - 1, z)
+
+
+@inlined
+def cutoff_and_slope(plan: TripletPlan, h: int, x: Vector) -> tuple[Vector, Vector]:
+    """Give f_c and df_c/dx of a squared distance x; both exactly 0 from the cutoff on."""
+    z, along = _place(plan, h, x)
     q, dq = horner_and_slope(plan.cut, 0, plan.cut.shape[1] - 1, z)
     t = 0.5 * z + 0.5
     q = t * q

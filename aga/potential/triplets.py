@@ -18,7 +18,7 @@ from aga.potential.jit import compiled
 from aga.potential.lanes import load8, load32, splat, store, total
 from aga.potential.neighbours import PairArrays
 from aga.potential.triplet_block import Hood, Tile, fill, make_hood, make_tile, pack
-from aga.potential.triplet_factors import factors, terms
+from aga.potential.triplet_factors import factors, factors_and_slopes, terms, terms_and_slopes
 from aga.potential.triplet_plan import TripletPlan
 from aga.potential.triplet_pull import begin_pull, contract, gradients, make_pull, spread
 from aga.structure.candidate import FloatArray, IntArray
@@ -52,11 +52,17 @@ def _collect(plan: TripletPlan, tile: Tile, q: int, G: FloatArray, i: int) -> No
         row, h = g - plan.pair_groups[q], plan.group_weight[g]
         for k in range(0, tile.used[0], 32):
             store(tile.cut, 0, k, load32(tile.omega, h, k) * load32(tile.h, row, k))
-        for f in range(plan.group_functions[g], plan.group_functions[g + 1]):
-            result, term = splat(load32(tile.cut, 0, 0), 0.0), plan.term[f]
+        last = plan.group_functions[g + 1] - 1
+        for f in range(plan.group_functions[g], last + 1, 2):  # two at a time: a third fewer loads
+            zero = splat(load32(tile.cut, 0, 0), 0.0)
+            one, two, t, u = zero, zero, plan.term[f], plan.term[min(f + 1, last)]
             for k in range(0, tile.used[0], 32):
-                result = result + load32(tile.cut, 0, k) * load32(tile.p, term, k)
-            G[i, plan.column[f]] += plan.factor[f] * total(result)
+                weight = load32(tile.cut, 0, k)
+                one = one + weight * load32(tile.p, t, k)
+                two = two + weight * load32(tile.p, u, k)
+            G[i, plan.column[f]] += plan.factor[f] * total(one)
+            if f < last:
+                G[i, plan.column[f + 1]] += plan.factor[f + 1] * total(two)
 
 
 @compiled
@@ -88,9 +94,9 @@ def vjp(
             groups, j = (plan.pair_groups[q], plan.pair_groups[q + 1]), 0
             while j >= 0:
                 j = fill(plan, hood, tile, q, j)
-                factors(plan, tile, q)
+                factors_and_slopes(plan, tile, q)
                 if plan.pair_direct[q]:
-                    terms(plan, tile, q)
+                    terms_and_slopes(plan, tile, q)
                 for m in range(members):
                     contract(plan, tile, pull, (q, m), groups)
                     spread(tile, pull, m)

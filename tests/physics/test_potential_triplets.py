@@ -360,7 +360,9 @@ def test_published_reference_vectors(shared_data: Path) -> None:
 
     All six cells have a side below the cutoff, so every atom meets its own images. The file's
     derivatives hold those images fixed while the atom moves; so are they compared. True
-    derivatives, images moving along, are checked by finite differences above.
+    derivatives, images moving along, are checked by finite differences above. For ζ = 1 the
+    file's derivatives in structure1961 are off by up to 1.2e-10 (differences in 80-bit numbers
+    agree with the kernels to 3e-15), whence the bound there.
     """
     data = reference(shared_data / "acsf_reference" / "n2p2_TiO2_G4_cos.json.gz")
     assert len(data["structures"]) == 6
@@ -380,7 +382,8 @@ def test_published_reference_vectors(shared_data: Path) -> None:
             np.testing.assert_allclose(triplet.values()[own], expected, rtol=1e-11, atol=1e-14)
             expected = np.array([entry["dG_own"][i] for i in own])[:, columns]
             slopes = images_fixed(triplet)[own]
-            np.testing.assert_allclose(slopes, expected, rtol=1e-9, atol=2e-10)
+            atol = 2e-10 if entry["id"] == "structure1961" else 1e-12
+            np.testing.assert_allclose(slopes, expected, rtol=1e-9, atol=atol)
 
 
 def images_fixed(triplet: Triplets) -> FloatArray:
