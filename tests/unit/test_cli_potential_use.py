@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from aga.potential.model import Model
 from aga.rng import stream
 
 Make = Callable[..., Model]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -235,3 +237,36 @@ def test_what_calibration_refuses(
         said = capsys.readouterr()
         assert told in said.err
         assert said.out == ""
+
+
+def keys(value: Any) -> set[str]:
+    """Give the keys of all dictionaries inside; elements, paths and facts are no keys."""
+    free = {"facts", "count", "reference_energies"}
+    if isinstance(value, dict):
+        inner = {key: item for key, item in value.items() if key not in free}
+        return set(value) | {key for item in inner.values() for key in keys(item)}
+    return {key for item in value for key in keys(item)} if isinstance(value, list) else set()
+
+
+def test_every_key_of_the_documents_is_described(
+    models: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "reference" / "json.md").read_text("utf-8")
+    frames = tmp_path / "frames.xyz"
+    labelled(frames, models, 1.0)
+    table = ["functions", "--elements", "O,Ti"]
+    for words in (
+        table,
+        ["show", models[1]],
+        ["evaluate", str(frames), *models],
+        ["calibrate", "--frames", str(frames), *models],
+        ["export", *models, "-o", str(tmp_path / "out")],
+    ):
+        (section,) = re.findall(
+            rf"^## `aga potential {words[0]} --json`\n(.*?)(?=^## )", page, re.DOTALL | re.MULTILINE
+        )
+        found = keys(document(words, capsys)) - {"schema"}
+        if words[0] == "show":  # as those of the table, which the page refers to
+            found -= keys(document(table, capsys)) - {"elements"}
+        assert len(found) > 3
+        assert not [key for key in sorted(found) if f"`{key}`" not in section], words[0]
