@@ -126,6 +126,8 @@ def _stacked(models: Sequence[DeepModel]) -> list[ElementNetworks]:
         ElementNetworks(
             tuple(map(_stack, zip(*(m.embedding for m in same), strict=True))),
             _stack([m.fitting for m in same]),
+            torch.cat([m.gain for m in same]),
+            torch.cat([m.offset for m in same]),
         )
         for same in zip(*members, strict=True)
     ]

@@ -14,15 +14,15 @@ the pair list then decides, which is a convention and not a symmetry. The smooth
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 from ase.data import atomic_numbers
 
 from aga.errors import InputError
 from aga.potential.batch import Batch
-from aga.potential.deep_pairs import distances, gather_back
+from aga.potential.deep_axes import Frames, build_frames
+from aga.potential.deep_pairs import gather_back
 from aga.potential.neighbours import Pairs, find_pairs
 from aga.structure.candidate import FloatArray, IntArray
 
@@ -30,14 +30,6 @@ __all__ = ["Information", "LocalFrame", "LocalFrameDescriptor"]
 
 Information = Literal["full", "radial"]
 """Of each neighbour {1/R, x'/R², y'/R², z'/R²} or 1/R alone."""
-
-STRAIGHT = 0.01
-"""sin² of the angle below which two neighbours are collinear and span no frame (5.7°)."""
-
-_TIE = 10
-"""Decimals of distances in Å that are compared: images that are equally far stay in list order."""
-
-_GRID = np.eye(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,32 +106,6 @@ class LocalFrame:
         )
 
 
-class Frames(NamedTuple):
-    """The chosen neighbours of all atoms, S in all, and the frames they are seen in.
-
-    ``atom``, ``pair``, ``slot`` (S,) central atom, place in the pair list and in the descriptor;
-    ``vectors`` (S, 3) in Å, ``local`` (S, 3) the same in the frame, ``r`` (S,); ``seen`` (S, 3)
-    1 where a coordinate is said, 0 where the frame leaves it open; ``axes`` (N, 3, 3) rows;
-    ``a``, ``b`` (N,) pairs that span the frame; ``turn_a``, ``turn_b``, ``lean`` (N,) how the
-    frame follows them: 1/|A|, 1/|u|, (B·e₁)/(|u||A|) with u the part of B across A; 0 where
-    there is no such neighbour.
-    """
-
-    atom: IntArray
-    pair: IntArray
-    slot: IntArray
-    vectors: FloatArray
-    local: FloatArray
-    r: FloatArray
-    seen: FloatArray
-    axes: FloatArray
-    a: IntArray
-    b: IntArray
-    turn_a: FloatArray
-    turn_b: FloatArray
-    lean: FloatArray
-
-
 class LocalFrameDescriptor:
     """D_ij = {1/R, x'/R², y'/R², z'/R²} of the nearest neighbours, with exact derivatives.
 
@@ -172,7 +138,7 @@ class LocalFrameDescriptor:
 
     def values_and_moments(self, pairs: Pairs) -> tuple[FloatArray, Frames]:
         """Give D (N, size), and the frames, which spare the derivatives half their work."""
-        frames = _frames(self.functions, pairs)
+        frames = build_frames(pairs, self.functions.neighbours)
         values = np.zeros((len(pairs.starts), self.size // self._width, self._width))
         said = np.column_stack(
             [1.0 / frames.r, frames.seen * frames.local / frames.r[:, None] ** 2]
@@ -184,7 +150,7 @@ class LocalFrameDescriptor:
         self, pairs: Pairs, adjoints: FloatArray, moments: Frames | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """Pull ∂E/∂D (N, D) or (M, N, D) back to positions and strain, as symmetry functions do."""
-        frames = _frames(self.functions, pairs) if moments is None else moments
+        frames = build_frames(pairs, self.functions.neighbours) if moments is None else moments
         atoms, width = len(pairs.starts), self._width
         stack = np.asarray(adjoints, dtype=np.float64).reshape(-1, atoms, self.size // width, width)
         g = stack[:, frames.atom, frames.slot]
@@ -218,7 +184,7 @@ class LocalFrameDescriptor:
         moments: Frames | None = None,
     ) -> FloatArray:
         """Give dD (N, size) for displacements (N, 3) in Å and strains (B, 3, 3)."""
-        frames = _frames(self.functions, pairs) if moments is None else moments
+        frames = build_frames(pairs, self.functions.neighbours) if moments is None else moments
         first = pairs.first
         steps = displacements[pairs.second] - displacements[first]
         if strains is not None:
@@ -232,7 +198,7 @@ class LocalFrameDescriptor:
 
     def jacobian(self, pairs: Pairs, moments: Frames | None = None) -> list[FloatArray]:
         """Give dD/d(R, ε), dense, for each structure, in the form that symmetry functions have."""
-        frames = _frames(self.functions, pairs) if moments is None else moments
+        frames = build_frames(pairs, self.functions.neighbours) if moments is None else moments
         derivative, first = _derivative(frames)[:, : self._width], pairs.first
         bounds = np.searchsorted(pairs.owners, np.arange(pairs.structures + 1))
         owner = pairs.owners[frames.atom]
@@ -256,65 +222,6 @@ class LocalFrameDescriptor:
     @property
     def _width(self) -> int:
         return self.functions.width
-
-
-def _frames(functions: LocalFrame, pairs: Pairs) -> Frames:
-    """Choose the neighbours of every atom and build its frame."""
-    r, first = distances(pairs), pairs.first
-    compared, elements = np.round(r, _TIE), pairs.species[pairs.second]
-    order = np.lexsort((compared, elements, first))
-    rank = np.arange(len(pairs)) - pairs.starts[first, elements]
-    limits = np.array(functions.neighbours)
-    offsets = np.concatenate([[0], np.cumsum(limits)])[:-1]
-    kept = rank < limits[elements]
-    pair, slot, atom = order[kept], (rank + offsets[elements])[kept], first[kept]
-
-    a, some = _nearest(pairs, compared)
-    near = np.where(some[:, None], pairs.vectors[a] if len(pairs) else 0.0, _GRID[0])
-    across = np.linalg.norm(np.cross(pairs.vectors, near[first]), axis=1)
-    length = np.linalg.norm(near, axis=1)
-    aside = across**2 > STRAIGHT * (r * length[first]) ** 2
-    b, found = _nearest(pairs, np.where(aside, compared, np.inf))
-    e1 = near / length[:, None]
-    other = np.where(found[:, None], pairs.vectors[b] if len(pairs) else 0.0, _free(e1))
-    share = (other * e1).sum(1)
-    u = other - share[:, None] * e1
-    height = np.linalg.norm(u, axis=1)
-    e2 = u / height[:, None]
-    axes = np.stack([e1, e2, np.cross(e1, e2)], axis=1)
-    vectors = pairs.vectors[pair]
-    turn_a, turn_b = some / length, found / height
-    return Frames(
-        atom=atom,
-        pair=pair,
-        slot=slot,
-        vectors=vectors,
-        local=np.einsum("skx,sx->sk", axes[atom], vectors),
-        r=r[pair],
-        seen=np.column_stack([np.ones(len(atom)), found[atom], found[atom]]).astype(np.float64),
-        axes=axes,
-        a=a,
-        b=np.where(found, b, a),
-        turn_a=turn_a,
-        turn_b=turn_b,
-        lean=share * turn_a * turn_b,
-    )
-
-
-def _nearest(pairs: Pairs, r: FloatArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-    """Give the pair of each atom with the smallest finite r (0 without), and if there is one."""
-    nearest = np.zeros(len(pairs.starts), dtype=np.int64)
-    some = pairs.starts[:, -1] > pairs.starts[:, 0]
-    order = np.lexsort((r, pairs.first))
-    nearest[some] = order[pairs.starts[some, 0]]
-    some[some] = np.isfinite(r[nearest[some]])
-    return nearest, some
-
-
-def _free(e1: FloatArray) -> FloatArray:
-    """Give a direction that is not along e₁."""
-    free: FloatArray = _GRID[np.argmin(np.abs(e1), axis=1)]
-    return free
 
 
 def _sum(atom: IntArray, values: FloatArray, atoms: int) -> FloatArray:

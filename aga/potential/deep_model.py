@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any, Self, get_args
 
 import numpy as np
+import torch
 
 from aga.errors import ModelError
 from aga.potential import files
@@ -27,13 +28,16 @@ KIND = "deep_smooth"
 class DeepStandard:
     """How the inputs of the networks are brought to order one, and what their outputs mean.
 
-    ``s_mean`` and ``s_scale`` (E, E) in 1/Å of s(r), by central and neighbour element; ``mean``
-    and ``scale`` (E, D) of the descriptor of each element; ``reference_energies`` (E,) eV per
-    atom; ``energy_scale`` eV.
+    ``s_mean`` and ``s_scale`` (E, E) in 1/Å of s(r), by central and neighbour element;
+    ``gain`` (E, 2) in Å, of the first and of the other columns of T, and ``offset`` (E, M₁) of
+    the first; ``mean`` and ``scale`` (E, D) of the descriptor of each element;
+    ``reference_energies`` (E,) eV per atom; ``energy_scale`` eV.
     """
 
     s_mean: FloatArray
     s_scale: FloatArray
+    gain: FloatArray
+    offset: FloatArray
     mean: FloatArray
     scale: FloatArray
     reference_energies: FloatArray
@@ -44,6 +48,8 @@ class DeepStandard:
         return {
             "s_mean": self.s_mean,
             "s_scale": self.s_scale,
+            "gain": self.gain,
+            "offset": self.offset,
             "mean": self.mean,
             "scale": self.scale,
             "reference_energies": self.reference_energies,
@@ -69,9 +75,11 @@ def element_networks(networks: Sequence[Weights], standard: DeepStandard) -> lis
         )
         fitting = fold_input(mine[-1], standard.mean[centre], standard.scale[centre])
         shift = float(standard.reference_energies[centre])
-        result.append(
-            ElementNetworks(embedding, fold_output(fitting, standard.energy_scale, shift))
-        )
+        fitting = fold_output(fitting, standard.energy_scale, shift)
+        gain = torch.from_numpy(standard.gain[centre][[0, 1, 1, 1]]).reshape(1, 1, 1, 4)
+        offset = torch.zeros(1, 1, standard.offset.shape[1], 4, dtype=torch.float64)
+        offset[..., 0] = torch.from_numpy(standard.offset[centre])
+        result.append(ElementNetworks(embedding, fitting, gain, offset))
     return result
 
 
@@ -122,6 +130,8 @@ class DeepModel:
         wanted: dict[str, tuple[int, ...]] = {
             "s_mean": (count, count),
             "s_scale": (count, count),
+            "gain": (count, 2),
+            "offset": (count, self.descriptor.embedding[-1]),
             "mean": (count, size),
             "scale": (count, size),
             "reference_energies": (count,),
@@ -132,8 +142,9 @@ class DeepModel:
             wanted |= files.layer_shapes(centre, shapes(size, self.hidden))
         files.check_arrays(self.arrays(), wanted, "descriptor and layers")
         standard = self.standard
-        scales = np.concatenate([standard.s_scale.ravel(), standard.scale.ravel()])
-        if not (0 < standard.energy_scale < np.inf and (scales > 0).all()):
+        scales = (standard.s_scale, standard.gain, standard.scale)
+        positive = all((scale > 0).all() for scale in scales)
+        if not (0 < standard.energy_scale < np.inf and positive):
             raise ModelError("the model's scales must be above 0")
 
     @property
@@ -202,6 +213,8 @@ class DeepModel:
                 standard=DeepStandard(
                     s_mean=arrays["s_mean"],
                     s_scale=arrays["s_scale"],
+                    gain=arrays["gain"],
+                    offset=arrays["offset"],
                     mean=arrays["mean"],
                     scale=arrays["scale"],
                     reference_energies=arrays["reference_energies"],

@@ -18,17 +18,27 @@ from aga.potential.deep_smooth import Block, DeepSmooth, Neighbourhood, Shell
 from aga.potential.network import Activation, Layer, Weights, evaluate
 from aga.structure.candidate import FloatArray
 
-__all__ = ["ElementNetworks", "Evaluated", "describe_atoms", "draw_embedding", "evaluate_deep"]
+__all__ = [
+    "ElementNetworks",
+    "Evaluated",
+    "draw_embedding",
+    "evaluate_deep",
+    "second_moments",
+    "sums",
+]
 
 
 class ElementNetworks(NamedTuple):
     """What one central element has: embedding networks by neighbour element, and the fitting.
 
     Standardisation is folded into their first layers, energy scale and reference into the last.
+    ``gain`` (M, 1, 1, 4) and ``offset`` (M, 1, M₁, 4) bring T between them to order one.
     """
 
     embedding: tuple[Weights, ...]
     fitting: Weights
+    gain: Tensor
+    offset: Tensor
 
 
 class Evaluated(NamedTuple):
@@ -79,7 +89,7 @@ def _embed(weights: Weights, s: Tensor) -> tuple[Tensor, Tensor]:
     return z.reshape(shape), slope.reshape(shape)
 
 
-def _moments(block: Block, embedded: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def _sums(block: Block, embedded: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """Give T (M, n, M₁, 4)."""
     parts = [
         g.transpose(-1, -2) @ shell.coordinates
@@ -88,17 +98,18 @@ def _moments(block: Block, embedded: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
 
 
-def describe_atoms(
-    embedding: Sequence[tuple[Weights, ...]], where: Neighbourhood, axis: int
-) -> list[Tensor]:
-    """Give D (n, M₁·M₂) of the atoms of each central element, of one member (M = 1)."""
+def sums(embedding: Sequence[tuple[Weights, ...]], where: Neighbourhood) -> list[Tensor]:
+    """Give T (n, M₁, 4) of the atoms of each central element, of one member (M = 1)."""
     found: list[list[Tensor]] = [[] for _ in embedding]
     for block in where.blocks:
         pairs = zip(embedding[block.centre], block.shells, strict=True)
-        T = _moments(block, [_embed(weights, shell.s) for weights, shell in pairs])[0]
-        D = T @ T[:, :axis].transpose(-1, -2)
-        found[block.centre].append(D.reshape(len(D), -1))
-    return [torch.cat(parts) if parts else torch.zeros(0, 0) for parts in found]
+        found[block.centre].append(_sums(block, [_embed(w, shell.s) for w, shell in pairs])[0])
+    return [torch.cat(parts) for parts in found]
+
+
+def second_moments(T: Tensor, axis: int) -> Tensor:
+    """Give D = T T_<ᵀ (…, M₁, M₂)."""
+    return T @ T[..., :axis, :].transpose(-1, -2)
 
 
 def evaluate_deep(
@@ -128,8 +139,9 @@ def evaluate_deep(
             _embed(weights, shell.s)
             for weights, shell in zip(element.embedding, block.shells, strict=True)
         ]
-        T = _moments(block, embedded)
+        T = _sums(block, embedded) * element.gain + element.offset
         energy, adjoint = _fit(element.fitting, kind, T, axis)
+        adjoint = adjoint * element.gain
         atomic.index_add_(1, block.atoms, energy)
         for (g, slope), shell in zip(embedded, block.shells, strict=True):
             force = _pair_forces(g, slope, shell, adjoint)
@@ -141,8 +153,7 @@ def evaluate_deep(
 
 def _fit(fitting: Weights, kind: Activation, T: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Give atomic energies (M, n) and ∂E/∂T (M, n, M₁, 4)."""
-    few = T[:, :, :axis]
-    D = T @ few.transpose(-1, -2)
+    few, D = T[:, :, :axis], second_moments(T, axis)
     energy, slope = evaluate(fitting, kind, D.flatten(-2))
     A = slope.reshape(D.shape)
     second = A.transpose(-1, -2) @ T

@@ -11,7 +11,13 @@ network* makes of s(r) alone, one network for each pair of central and neighbour
 
 with T_< the first M₂ rows of T. D does not change under rotation or permutation, and goes
 smoothly through the cutoff. Every neighbour within the cutoff counts: nothing is cut off at a
-fixed number, as it is elsewhere. The factors 1/N of the original are in the standardisation of D.
+fixed number, as it is elsewhere.
+
+In the place of the factors 1/N of the original, T is standardised between the two equations: its
+first column, which is a scalar, is shifted and scaled, the other three together are scaled. The
+weights all have one sign, so unshifted the first column is many times larger than its variation
+among atoms and than the directions, which then hardly show in D: fits of the same length end at
+twice the error.
 """
 
 from __future__ import annotations

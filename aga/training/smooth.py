@@ -13,7 +13,7 @@ from torch import Tensor
 from aga.config.schema import Settings
 from aga.potential.batch import Batch
 from aga.potential.deep_model import DeepModel, DeepStandard, element_networks, network_names
-from aga.potential.deep_network import describe_atoms, draw_embedding, evaluate_deep
+from aga.potential.deep_network import draw_embedding, evaluate_deep, second_moments, sums
 from aga.potential.deep_pairs import distances
 from aga.potential.deep_smooth import DeepSmooth, Neighbourhood, pack, smooth_weight
 from aga.potential.neighbours import Pairs, find_pairs
@@ -200,21 +200,45 @@ def _fresh(
     fitting = [initialise(descriptor.size, hidden, generator) for _ in elements]
     data, where = described
     s_mean, s_scale = _s_moments(data.pairs, descriptor)
-    blank = (len(elements), descriptor.size)
+    width = descriptor.embedding[-1]
     standard = DeepStandard(
         s_mean=s_mean,
         s_scale=s_scale,
-        mean=np.zeros(blank),
-        scale=np.ones(blank),
+        gain=np.ones((len(elements), 2)),
+        offset=np.zeros((len(elements), width)),
+        mean=np.zeros((len(elements), descriptor.size)),
+        scale=np.ones((len(elements), descriptor.size)),
         reference_energies=energies.reference_energies,
         energy_scale=energies.energy_scale,
     )
     networks = [w for mine, fit in zip(embedding, fitting, strict=True) for w in (*mine, fit)]
     folded = [element.embedding for element in element_networks(networks, standard)]
-    moments = [column_moments(D.numpy()) for D in describe_atoms(folded, where, descriptor.axis)]
-    mean, scale = (np.array(rows) for rows in zip(*moments, strict=True))
+    found = []
+    for T in sums(folded, where):
+        aside = torch.randn(width, dtype=torch.float64, generator=generator)
+        factors, shift = _balance(T, aside)
+        balanced = T * factors[[0, 1, 1, 1]]
+        balanced[..., 0] += shift
+        D = second_moments(balanced, descriptor.axis).flatten(-2).numpy()
+        found.append((factors.numpy(), shift.numpy(), *column_moments(D)))
+    gain, offset, mean, scale = (np.array(rows) for rows in zip(*found, strict=True))
     start = torch.cat([flatten(weights) for weights in networks])
-    return start, replace(standard, mean=mean, scale=scale)
+    return start, replace(standard, gain=gain, offset=offset, mean=mean, scale=scale)
+
+
+def _balance(T: Tensor, aside: Tensor) -> tuple[Tensor, Tensor]:
+    """Give gains (2,) and offset (M₁,) that bring the columns of T (n, M₁, 4) to order one.
+
+    The first column ends ``aside`` from zero on average, each row elsewhere, so that products of
+    two rows have linear and quadratic parts in what varies.
+    """
+    radial, angular = T[..., 0], T[..., 1:]
+    mean, spread = radial.mean(0), radial.std(0, unbiased=False).mean()
+    # atoms that are all alike, or have an inversion centre, have no scale of their own
+    spread = torch.maximum(spread, 1e-3 * mean.abs().mean())
+    spread = torch.where(spread > 0, spread, torch.ones_like(spread))
+    size = torch.maximum((angular**2).mean().sqrt(), 0.1 * spread)
+    return torch.stack([1.0 / spread, 1.0 / size]), aside - mean / spread
 
 
 def _s_moments(pairs: Pairs, descriptor: DeepSmooth) -> tuple[FloatArray, FloatArray]:

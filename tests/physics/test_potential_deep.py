@@ -57,8 +57,10 @@ def smooth_model(seed: int, descriptor: DeepSmooth | None = None) -> DeepModel:
         standard=DeepStandard(
             s_mean=rng.uniform(0.1, 0.3, (count, count)),
             s_scale=rng.uniform(0.1, 0.3, (count, count)),
+            gain=rng.uniform(0.5, 2.0, (count, 2)),
+            offset=rng.normal(size=(count, descriptor.embedding[-1])),
             mean=rng.normal(0.1, 0.1, (count, size)),
-            scale=rng.uniform(0.1, 0.3, (count, size)),
+            scale=rng.uniform(1.0, 3.0, (count, size)),
             reference_energies=rng.normal(-5.0, 1.0, count),
             energy_scale=0.7,
         ),

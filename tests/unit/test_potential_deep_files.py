@@ -43,6 +43,8 @@ def model() -> DeepModel:
         standard=DeepStandard(
             s_mean=rng.normal(size=(2, 2)),
             s_scale=rng.uniform(0.1, 2.0, (2, 2)),
+            gain=rng.uniform(0.1, 2.0, (2, 2)),
+            offset=rng.normal(size=(2, 6)),
             mean=rng.normal(size=(2, DESCRIPTOR.size)),
             scale=rng.uniform(0.1, 2.0, (2, DESCRIPTOR.size)),
             reference_energies=np.array([-432.1, -1e-300]),
@@ -163,7 +165,7 @@ def test_models_of_nonsense_are_refused(model: DeepModel) -> None:
         bad.flat[0] = np.nan
         with pytest.raises(ModelError, match=f"{name} is not finite"):
             replace(model, standard=replace(model.standard, **{name: bad}))
-    for name in ("scale", "s_scale"):
+    for name in ("scale", "s_scale", "gain"):
         flipped = replace(model.standard, **{name: -getattr(model.standard, name)})
         with pytest.raises(ModelError, match="above 0"):
             replace(model, standard=flipped)
