@@ -43,8 +43,13 @@ KERNEL_FILES = (
 
 
 def compiled(function: F) -> F:
-    """Compile on first call, keep the machine code on disk; IEEE arithmetic."""
-    return cast("F", _fresh(numba.njit(cache=True, nogil=True, error_model="numpy")(function)))
+    """Compile on first call, keep the machine code on disk; IEEE arithmetic.
+
+    That is said aloud: left open, a function would get the arithmetic of whichever caller made
+    it compile first, and keep it on disk for all others.
+    """
+    jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+    return cast("F", _fresh(jit(function)))
 
 
 def vectorised(function: F) -> F:

@@ -44,6 +44,20 @@ def test_a_change_in_another_file_recompiles_its_callers(tmp_path: Path) -> None
     assert run(tmp_path) == ["11.0", "0"]
 
 
+def test_a_caller_with_looser_arithmetic_does_not_pass_it_on(tmp_path: Path) -> None:
+    """Rounding by a large number added and taken away is nothing where sums may be reordered."""
+    package = tmp_path / "package"
+    package.mkdir()
+    shutil.copy(jit.__file__, package / "jit.py")
+    (package / "__init__.py").touch()
+    (package / "kernels.py").write_text(
+        "from package.jit import compiled, vectorised\n"
+        "@compiled\ndef rounded(x):\n    z = x + 1.5 * 2.0**52\n    return z - 1.5 * 2.0**52\n"
+        "@vectorised\ndef outer(x):\n    return rounded(x / 4.0)\n"
+    )
+    assert run(tmp_path)[0] == "0.0"
+
+
 def test_every_module_with_kernels_is_watched() -> None:
     folder = Path(jit.__file__).parent
     using = {
