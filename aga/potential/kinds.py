@@ -14,7 +14,7 @@ from aga.potential.descriptors import FUNCTIONS
 from aga.potential.device import Device, Precision, choose_device
 from aga.potential.functions import FunctionSet
 from aga.potential.model import Model
-from aga.potential.torch_committee import DeviceCommittee
+from aga.potential.torch_committee import SMALL, DeviceCommittee
 from aga.structure.candidate import FloatArray
 
 __all__ = ["AnyCommittee", "AnyModel", "load_model", "make_committee"]
@@ -61,12 +61,12 @@ def make_committee(
     version
         Name of the committee, for provenance.
     device
-        Where to compute. Only symmetry functions are computed on a GPU; with ``auto`` the others
-        stay on the processor.
+        Where to compute. Only symmetry functions are computed on a GPU; with ``auto`` other
+        models and small batches stay on the processor.
     precision
         Of the work per pair and triplet on a GPU; the processor's is always double.
     threads
-        Cores that work on a batch of symmetry functions, where there is no GPU.
+        Cores that work on a batch of symmetry functions that is not on a GPU.
 
     Raises
     ------
@@ -83,7 +83,14 @@ def make_committee(
     chosen = choose_device(device)
     able = bool(plain) and isinstance(plain[0].functions, FunctionSet)
     if chosen.type != "cpu" and able:
-        return DeviceCommittee(plain, version, device=chosen, precision=precision)
+        return DeviceCommittee(
+            plain,
+            version,
+            device=chosen,
+            precision=precision,
+            smallest=SMALL if device == "auto" else 0,
+            threads=threads,
+        )
     if device == "cuda" and models:
         raise ModelError(
             "only models with symmetry functions can be computed on a GPU",

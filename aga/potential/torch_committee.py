@@ -23,7 +23,11 @@ from aga.potential.votes import Votes, predictions, totals
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Prediction
 
-__all__ = ["DeviceCommittee"]
+__all__ = ["SMALL", "DeviceCommittee"]
+
+SMALL = 128
+"""Atoms below which a batch is left to the processor where the choice is free: starting the 250 or
+so operations of a GPU takes over a millisecond, in which one core evaluates about that many."""
 
 
 class DeviceCommittee(NetworkCommittee):
@@ -42,6 +46,10 @@ class DeviceCommittee(NetworkCommittee):
         Where to compute.
     precision
         Of the work per pair and triplet, see :class:`TorchDescriptor`.
+    smallest
+        Atoms of a batch below which the processor's own kernels are used.
+    threads
+        Cores that work on such a batch.
 
     Raises
     ------
@@ -56,8 +64,11 @@ class DeviceCommittee(NetworkCommittee):
         *,
         device: torch.device,
         precision: Precision = "float64",
+        smallest: int = 0,
+        threads: int = 1,
     ) -> None:
-        super().__init__(models, version)
+        super().__init__(models, version, threads=threads)
+        self.smallest = smallest
         functions = self.models[0].functions
         if not isinstance(functions, FunctionSet):
             raise ModelError("on a device only models with symmetry functions can be computed")
@@ -75,6 +86,8 @@ class DeviceCommittee(NetworkCommittee):
         aga.errors.StructureError
             Nothing can be computed for a structure; ``facts["index"]`` is its place.
         """
+        if len(batch.numbers) < self.smallest:
+            return super().evaluate(batch)
         pairs = self.on_device.pairs(batch)
         atomic, pulled = self._run(pairs, sets=1)
         energies = totals(atomic, batch)
@@ -96,10 +109,10 @@ class DeviceCommittee(NetworkCommittee):
         aga.errors.StructureError
             Nothing can be computed for a structure; ``facts["index"]`` is its place.
         """
+        if not candidates or self._few(candidates):
+            return super().predict(candidates)
         for candidate in candidates:
             self.models[0].check_numbers(candidate.numbers, candidate.name)
-        if not candidates:
-            return []
         batch = Batch.pack(candidates)
         pairs = self.on_device.pairs(batch)
         atomic, pulled = self._run(pairs, sets=len(self))
@@ -108,11 +121,16 @@ class DeviceCommittee(NetworkCommittee):
 
     def member_energies(self, candidates: Sequence[Candidate]) -> FloatArray:
         """Give (M, B) total energies in eV, one row per member."""
+        if self._few(candidates):
+            return super().member_energies(candidates)
         batch = Batch.pack(candidates)
         pairs = self.on_device.pairs(batch)
         total: FloatArray = totals(self._run(pairs, sets=0)[0], batch)
         total += self._repulsion(batch, pairs).energies
         return total
+
+    def _few(self, candidates: Sequence[Candidate]) -> bool:
+        return sum(len(candidate) for candidate in candidates) < self.smallest
 
     def _run(self, pairs: DevicePairs, sets: int) -> tuple[FloatArray, Pulled]:
         """Give atomic energies (M, N), and the derivatives of the mean (1) or of each (M)."""

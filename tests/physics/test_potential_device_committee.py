@@ -183,6 +183,11 @@ def test_the_setting_chooses_the_committee(monkeypatch: pytest.MonkeyPatch) -> N
     chosen = make_committee(models, "v001", device="auto", precision="float32")
     assert isinstance(chosen, DeviceCommittee)
     assert (chosen.version, chosen.on_device.dtype) == ("v001", torch.float32)
+    few = STRUCTURES[:2]  # "meta" computes nothing: the processor does
+    assert chosen.predict(few)[1].energy == NetworkCommittee(models).predict(few)[1].energy
+    assert np.isfinite(chosen.evaluate(Batch.pack(few)).energies).all()
+    assert chosen.member_energies(few).shape == (2, 2)
+    assert make_committee(models, device="cuda").smallest == 0
 
 
 @pytest.mark.cuda
