@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from aga.potential.jit import compiled
-from aga.potential.steps import State, Vectors, dot, make_trial, shortened
+from aga.potential.steps import State, Vectors, accept_trial, dot, make_trial, shortened
 
 __all__ = ["TIME_STEP", "fire_receive"]
 
@@ -35,8 +35,7 @@ MIXING, MIXING_DECAY = 0.25, 0.99
 @compiled
 def fire_receive(state: State, vectors: Vectors, enthalpy: float) -> None:
     """Take the trial as it is, with its enthalpy (eV) and fresh gradient; make the next."""
-    vectors.best[:] = vectors.trial
-    vectors.gradient[:] = vectors.fresh
+    accept_trial(vectors)
     velocity, g, step = vectors.direction, vectors.gradient, vectors.fresh  # fresh is spent
     first = not np.isfinite(state.enthalpy)
     state.enthalpy = enthalpy

@@ -11,7 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from aga.potential.jit import compiled, vectorised
-from aga.potential.steps import STIFFNESS, State, Vectors, dot, make_trial, shortened
+from aga.potential.steps import (
+    STIFFNESS,
+    State,
+    Vectors,
+    accept_trial,
+    dot,
+    make_trial,
+    shortened,
+)
 from aga.structure.candidate import FloatArray
 
 __all__ = ["MEMORY", "History", "lbfgs_receive", "make_history"]
@@ -51,43 +59,38 @@ def lbfgs_receive(state: State, vectors: Vectors, history: History, enthalpy: fl
     """
     slope = dot(vectors.gradient, vectors.direction)
     noise = 1e-12 * abs(enthalpy)
-    if enthalpy > state.enthalpy + 1e-4 * state.length * slope + noise:
-        _backtrack(state, vectors, history, (enthalpy - state.enthalpy, slope))
-        return False
-    if np.isfinite(state.enthalpy):
-        _remember(state, vectors, history)
-    vectors.best[:] = vectors.trial
-    vectors.gradient[:] = vectors.fresh
-    state.enthalpy = enthalpy
-    state.backtracks = 0
-    _choose_direction(state, vectors, history)
-    _step(state, vectors, 1.0)
-    return True
-
-
-@compiled
-def _step(state: State, vectors: Vectors, length: float) -> None:
+    accepted: bool = enthalpy <= state.enthalpy + 1e-4 * state.length * slope + noise
+    length = 1.0
+    if accepted:
+        if np.isfinite(state.enthalpy):
+            _remember(state, vectors, history)
+        accept_trial(vectors)
+        state.enthalpy = enthalpy
+        state.backtracks = 0
+    else:
+        length = _backtrack(state, enthalpy - state.enthalpy, slope)
+    if state.backtracks == 0:
+        _choose_direction(state, vectors, history)
     state.length = length
     make_trial(state, vectors, vectors.direction, length)
+    return accepted
 
 
 @compiled
-def _backtrack(
-    state: State, vectors: Vectors, history: History, found: tuple[float, float]
-) -> None:
-    """Shorten the step to the minimum of the parabola through what is known."""
-    rise, slope = found
+def _backtrack(state: State, rise: float, slope: float) -> float:
+    """Give the length that leads to the minimum of the parabola through what is known.
+
+    After too many, the memory is forgotten and a short step along the gradient tried.
+    """
     state.backtracks += 1
     if state.backtracks > MAX_BACKTRACKS:
         state.stuck = state.stored == 0
         state.stored = 0
         state.backtracks = 0
-        _choose_direction(state, vectors, history)
-        _step(state, vectors, 0.1)
-        return
-    length = state.length
+        return 0.1
+    length: float = state.length
     best = -0.5 * slope * length * length / (rise - slope * length)
-    _step(state, vectors, min(max(best, 0.1 * length), 0.5 * length))
+    return min(max(best, 0.1 * length), 0.5 * length)
 
 
 @compiled

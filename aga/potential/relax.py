@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Self
+from typing import Self, get_args
 
 import numpy as np
 
 from aga.config import SearchSettings
-from aga.errors import StructureError
+from aga.errors import InputError, StructureError
 from aga.potential.active import ActiveSet
 from aga.potential.batch import BatchEvaluator
 from aga.potential.limits import Limits, RelaxTimings
@@ -47,6 +47,11 @@ class BatchedRelaxer:
     ----------
     timings
         Where the time of the last relaxation went.
+
+    Raises
+    ------
+    aga.errors.InputError
+        No such optimizer, or a tolerance that is not positive.
     """
 
     def __init__(
@@ -58,6 +63,11 @@ class BatchedRelaxer:
         optimizer: Optimizer = "lbfgs",
         symmetry_tolerance: float | None = None,
     ) -> None:
+        if optimizer not in get_args(Optimizer):
+            known = ", ".join(get_args(Optimizer))
+            raise InputError(f"relaxation: no optimizer {optimizer!r}; there are {known}")
+        if symmetry_tolerance is not None and not symmetry_tolerance > 0:
+            raise InputError("relaxation: the tolerance of the symmetry must be positive")
         self.evaluator = evaluator
         self.limits = limits or Limits()
         self.pressure = pressure

@@ -23,6 +23,7 @@ __all__ = [
     "STIFFNESS",
     "State",
     "Vectors",
+    "accept_trial",
     "dot",
     "make_trial",
     "shortened",
@@ -98,6 +99,14 @@ def dot(a: FloatArray, b: FloatArray) -> float:
     for k in range(len(a)):
         total += a[k] * b[k]
     return total
+
+
+@compiled
+def accept_trial(vectors: Vectors) -> None:
+    """Make the trial the best point."""
+    for k in range(len(vectors.best)):  # slices compile for seconds, for their error messages
+        vectors.best[k] = vectors.trial[k]
+        vectors.gradient[k] = vectors.fresh[k]
 
 
 @compiled

@@ -265,3 +265,9 @@ def test_an_element_the_model_does_not_know_is_an_error() -> None:
 def test_senseless_limits_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(InputError):
         Limits(**change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", [{"optimizer": "newton"}, {"symmetry_tolerance": 0.0}])
+def test_senseless_ways_are_refused(change: Any) -> None:
+    with pytest.raises(InputError, match=r"newton.*lbfgs, fire|tolerance"):
+        BatchedRelaxer(PairModel(), **change)
