@@ -27,6 +27,7 @@ KERNEL_FILES = (
     "minimise",
     "monomials",
     "neighbours",
+    "powers",
     "pullback",
     "quartic",
     "records",

@@ -29,6 +29,7 @@ __all__ = [
     "Lanes",
     "Vector",
     "aligned",
+    "floor",
     "load8",
     "load32",
     "maximum",
@@ -181,6 +182,7 @@ def _unary(name: str, *, reduce: bool) -> Any:  # noqa: ANN401 - numba is untype
     return intrinsic(apply)
 
 
+floor = _unary("floor", reduce=False)
 root = _unary("sqrt", reduce=False)
 total = _unary("vector.reduce.fadd", reduce=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aga.potential.jit import compiled
 from aga.potential.lanes import Vector, inlined, load32, splat, store
+from aga.potential.powers import power
 from aga.potential.triplet_block import Tile
 from aga.potential.triplet_plan import TripletPlan
 from aga.potential.triplet_weights import cutoff_and_slope, cutoff_function, exponential
@@ -84,8 +85,8 @@ def _fraction(tile: Tile, row: int, lambda_: float, zeta: float) -> None:
     """Write (1 + λ cos θ)^(ζ − ⌊ζ⌋) to the row of a term, if ζ is not an integer."""
     part = zeta - int(zeta)
     if part > 0.0:
-        for k in range(32 * ((tile.used[0] + 31) // 32)):
-            tile.p[row, k] = max(1.0 + lambda_ * tile.angle[1, k], 0.0) ** part
+        for k in range(0, tile.used[0], 32):
+            store(tile.p, row, k, power(1.0 + lambda_ * load32(tile.angle, 1, k), part))
 
 
 @inlined
