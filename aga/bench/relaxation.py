@@ -112,8 +112,8 @@ def measure_relaxation(
 
 def _basins(
     relaxer: BatchedRelaxer, committee: AnyCommittee, minima: Sequence[Relaxed]
-) -> dict[str, Any]:
-    """Relax rattled minima by both."""
+) -> dict[str, Any] | None:
+    """Relax rattled minima by both; None where no relaxation found a minimum."""
     starts = [
         r.candidate.moved(
             r.candidate.positions + stream(k, "basins").normal(0.0, RATTLE, (len(r.candidate), 3))
@@ -121,6 +121,8 @@ def _basins(
         for k, r in enumerate(minima)
         if r.reason == "converged"
     ]
+    if not starts:
+        return None
     loop = _loop(committee, starts, UnitCellFilter)
     return _compared(loop, relaxer.relax(starts))
 

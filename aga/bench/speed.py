@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,22 +14,23 @@ import numpy as np
 from aga.bench.cases import Case, Form, make_cases, random_cells
 from aga.bench.peaks import measure_peaks
 from aga.bench.peers.dscribe_acsf import dscribe_values, installed
-from aga.bench.peers.torch_triplets import TorchTriplets
+from aga.bench.peers.torch_triplets import TorchTriplets, Variant
 from aga.bench.process import fresh_process
 from aga.bench.relaxation import FILTERS, measure_relaxation
 from aga.bench.stages import measure_stages
 from aga.bench.teaching import trained_committee
-from aga.bench.threads import threads
+from aga.bench.threads import core_counts, threads
 from aga.bench.timing import Samples, interleave
-from aga.errors import InputError
-from aga.potential.batch import Batch
+from aga.potential.batch import Batch, Evaluation
 from aga.potential.committee import NetworkCommittee
+from aga.structure.candidate import Candidate
 
 __all__ = ["Options", "measure"]
 
 FORMS: tuple[Form, ...] = ("wide", "narrow")
 
-PEERS = ("torch", "torch_factored", "dscribe")
+_VARIANTS: dict[str, Variant] = {"torch": "formula", "torch_factored": "factored"}
+PEERS = (*_VARIANTS, "dscribe")
 """Plain torch as the formulas read and factored by hand, energy, forces and stress; DScribe's
 values alone."""
 
@@ -91,7 +93,6 @@ def measure(options: Options, progress: Progress) -> dict[str, Any]:
         document |= fresh_process(batch, rounds=1 if options.quick else 3)
     document |= _side_by_side(cases, options, peaks, progress)
     document |= _committee(cases[-1], options, progress)
-    document["two_core_ratio"] = None
     return document | _relaxation(options, progress)
 
 
@@ -128,54 +129,53 @@ def _side_by_side(
     rows, peers, stages = [], [], []
     for case in cases:
         for form in FORMS:
+            title = f"{case.title}, {form} form"
             difference = _difference(case, form)
             if not difference < AGREEMENT:
-                progress(f"{case.title}, {form} form: left out, differs by {difference} from torch")
+                progress(f"{title}: left out, differs by {difference} from torch")
                 continue
-            progress(f"{case.title}, {form} form, one core")
+            for cores in core_counts():
+                progress(f"{title}, {cores} {'core' if cores == 1 else 'cores'}")
+                with threads(1):
+                    samples = interleave(_contestants(case, form, cores), options.repeats)
+                said = {"case": case.name, "form": form, "threads": cores}
+                rows.append(said | _row(case, samples))
+                peers += [said | _peer(case, samples, name) for name in PEERS]
             with threads(1):
-                samples = interleave(_contestants(case, form), options.repeats)
                 stages.append(measure_stages(case, form, options.repeats, peaks))
-            rows.append(_row(case, form, samples))
-            peers += [_peer(case, form, samples, name) for name in PEERS]
     return {"rows": rows, "peers": peers, "stages": stages}
 
 
 def _difference(case: Case, form: Form) -> float:
     """Give the largest difference to plain torch, of the first structure.
 
-    Of its energy in eV/atom and its forces in eV/Å; infinite where the kernels do not know the
-    functions.
+    Of its energy in eV/atom and its forces in eV/Å.
     """
     model, candidates = case.models(form)[0], case.candidates[:1]
-    try:
-        ours = NetworkCommittee([model]).evaluate(Batch.pack(candidates))
-    except InputError:
-        return np.inf
+    ours = NetworkCommittee([model]).evaluate(Batch.pack(candidates))
     peer = TorchTriplets(model).evaluate(candidates)
     energy = abs(ours.energies[0] - peer.energies[0]) / len(candidates[0])
     return max(float(energy), float(np.abs(ours.gradient - peer.gradient).max()))
 
 
-def _contestants(case: Case, form: Form) -> dict[str, Callable[[], object]]:
+def _contestants(case: Case, form: Form, cores: int) -> dict[str, Callable[[], object]]:
     model, candidates = case.models(form)[0], case.candidates
-    committee, batch = NetworkCommittee([model]), Batch.pack(candidates)
-    formula, factored = TorchTriplets(model), TorchTriplets(model, "factored")
-    calls: dict[str, Callable[[], object]] = {
-        "ours": lambda: committee.evaluate(batch),
-        "torch": lambda: formula.evaluate(candidates),
-        "torch_factored": lambda: factored.evaluate(candidates),
-    }
+    committee, batch = NetworkCommittee([model], threads=cores), Batch.pack(candidates)
+    calls: dict[str, Callable[[], object]] = {"ours": lambda: committee.evaluate(batch)}
+    for name, variant in _VARIANTS.items():
+        calls[name] = partial(_on_cores, TorchTriplets(model, variant), candidates, cores)
     if installed():
-        calls["dscribe"] = dscribe_values(case.form(form), candidates)
+        calls["dscribe"] = dscribe_values(case.form(form), candidates, cores)
     return calls
 
 
-def _row(case: Case, form: Form, samples: Samples) -> dict[str, Any]:
+def _on_cores(peer: TorchTriplets, candidates: Sequence[Candidate], cores: int) -> Evaluation:
+    with threads(cores):
+        return peer.evaluate(candidates)
+
+
+def _row(case: Case, samples: Samples) -> dict[str, Any]:
     return {
-        "case": case.name,
-        "form": form,
-        "threads": 1,
         "us_per_atom": samples.median("ours") / case.atoms * 1e6,
         "ratio_torch": _ratio(samples, "torch"),
         "ratio_dscribe": _ratio(samples, "dscribe"),
@@ -186,12 +186,9 @@ def _ratio(samples: Samples, peer: str) -> float | None:
     return samples.ratio(peer, "ours") if peer in samples.seconds else None
 
 
-def _peer(case: Case, form: Form, samples: Samples, name: str) -> dict[str, Any]:
+def _peer(case: Case, samples: Samples, name: str) -> dict[str, Any]:
     there = name in samples.seconds
     return {
-        "case": case.name,
-        "form": form,
-        "threads": 1,
         "peer": name,
         "us_per_atom": samples.median(name) / case.atoms * 1e6 if there else None,
         "ratio": _ratio(samples, name),
@@ -199,22 +196,24 @@ def _peer(case: Case, form: Form, samples: Samples, name: str) -> dict[str, Any]
 
 
 def _committee(case: Case, options: Options, progress: Progress) -> dict[str, Any]:
-    """Compare a committee with one member."""
-    progress(f"{case.title}, committee of four")
+    """Compare a committee with one member, and two cores with one."""
+    progress(f"{case.title}, committee of four, and two cores")
     models, batch = case.models("wide"), Batch.pack(case.candidates)
-    one, all_ = NetworkCommittee(models[:1]), NetworkCommittee(models)
+    one, every = NetworkCommittee(models[:1]), NetworkCommittee(models)
+    calls: dict[str, Callable[[], object]] = {
+        "one": lambda: one.evaluate(batch),
+        "every": lambda: every.evaluate(batch),
+        "spread": lambda: every.predict(case.candidates),
+    }
+    if max(core_counts()) > 1:
+        two = NetworkCommittee(models[:1], threads=2)
+        calls["two cores"] = lambda: two.evaluate(batch)
     with threads(1):
-        samples = interleave(
-            {
-                "one": lambda: one.evaluate(batch),
-                "all": lambda: all_.evaluate(batch),
-                "spread": lambda: all_.predict(case.candidates),
-            },
-            options.repeats,
-        )
+        samples = interleave(calls, options.repeats)
     return {
-        "committee_cost_ratio": samples.ratio("all", "one"),
+        "committee_cost_ratio": samples.ratio("every", "one"),
         "committee_with_force_spread_ratio": samples.ratio("spread", "one"),
+        "two_core_ratio": samples.ratio("one", "two cores") if "two cores" in calls else None,
     }
 
 
@@ -223,7 +222,7 @@ def _relaxation(options: Options, progress: Progress) -> dict[str, Any]:
         return {"relax": dict.fromkeys((*(f"ratio_{f}" for f in FILTERS), "optimizer_share"))}
     progress("training a committee to relax with")
     with threads(1):
-        committee = trained_committee(quick=options.quick)
+        committee = trained_committee(quick=options.quick, threads=max(core_counts()))
         return measure_relaxation(
             committee,
             random_cells(4 if options.quick else 64),

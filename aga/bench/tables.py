@@ -83,7 +83,9 @@ def _relaxation(document: Mapping[str, Any]) -> list[RenderableType]:
     share = f"aga, one batch ({100 * ours['optimizer_share']:.0f} % its own)"
     table.add_row(share, str(found["cells"]), *figures, str(found["converged"]))
     lines = [(f"ASE, FIRE, {name} filter", loop) for name, loop in found["ase"].items()]
-    for title, loop in [*lines, ("ASE, FIRE, from rattled minima", found["basins"])]:
+    if found["basins"] is not None:
+        lines.append(("ASE, FIRE, from rattled minima", found["basins"]))
+    for title, loop in lines:
         table.add_row(
             title,
             str(loop["cells"]),

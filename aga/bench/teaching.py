@@ -26,7 +26,7 @@ KEPT = (0, 3, 8, 16, 24)
 SEED = 7
 
 
-def trained_committee(*, quick: bool = False) -> AnyCommittee:
+def trained_committee(*, quick: bool = False, threads: int = 1) -> AnyCommittee:
     """Train a committee of TiO₂ on labels of the Matsui–Akaogi potential; equal ones each time.
 
     Random cells, other than those that are relaxed with it, and the first steps of their
@@ -48,7 +48,8 @@ def trained_committee(*, quick: bool = False) -> AnyCommittee:
     ]
     members = range(settings.potential.members)
     return make_committee(
-        [fit_member(frames, settings, member=m, seed=SEED).model for m in members]
+        [fit_member(frames, settings, member=m, seed=SEED).model for m in members],
+        threads=threads,
     )
 
 

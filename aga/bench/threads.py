@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numba
 import torch
 
-__all__ = ["threads"]
+__all__ = ["core_counts", "threads"]
+
+
+def core_counts() -> tuple[int, ...]:
+    """Give the numbers of cores to measure with: one, and two where this process may use two."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+    return (1, 2) if cores > 1 else (1,)
 
 
 @contextmanager
