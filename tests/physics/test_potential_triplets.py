@@ -71,6 +71,19 @@ MIXED = FunctionSet(
     ),
 )
 
+STEEP = FunctionSet(
+    elements=("O", "Ti"),
+    cutoff=6.5,
+    angular=tuple(
+        Angular(pair, eta, zeta, lam, shift=shift, narrow=True)
+        for pair in PAIRS
+        for eta in (0.0, 0.5, 4.0, 20.0)
+        for shift in (0.0, 1.5, 3.0)
+        for zeta, lam in ((1.0, 1.0), (4.0, -1.0), (40.0, 1.0), (33.3, -1.0))
+    ),
+)
+"""Many weights, so more than one record per neighbour; exponents of hundreds."""
+
 
 class Triplets(NamedTuple):
     """A batch with its pairs and the plan and atoms of each central element."""
@@ -178,11 +191,12 @@ def test_moments_are_for_wide_functions_of_small_integer_zeta() -> None:
     "functions",
     [
         MIXED,
+        STEEP,
         *(replace(MIXED, cutoff_function=name) for name in CUTOFFS[1:]),
         replace(MIXED, inner=0.4),
         replace(MIXED, inner=0.15, cutoff_function="polynomial5"),
     ],
-    ids=lambda f: f"{f.cutoff_function}-{f.inner}",
+    ids=lambda f: f"{f.cutoff_function}-{f.inner}-{len(f.angular)}",
 )
 def test_kernels_give_the_triplet_sum(name: str, functions: FunctionSet) -> None:
     structure = STRUCTURES[name]
@@ -236,8 +250,11 @@ def test_jvp_is_the_central_difference(cutoff_function: Any, inner: float) -> No
 
 
 @pytest.mark.parametrize("cutoff_function", CUTOFFS)
-def test_vjp_is_the_transpose_of_jvp_for_every_member(cutoff_function: Any) -> None:
-    functions = replace(MIXED, cutoff_function=cutoff_function)
+@pytest.mark.parametrize("mixed", [MIXED, STEEP], ids=["mixed", "steep"])
+def test_vjp_is_the_transpose_of_jvp_for_every_member(
+    mixed: FunctionSet, cutoff_function: Any
+) -> None:
+    functions = replace(mixed, cutoff_function=cutoff_function)
     triplet = Triplets.of(functions, *STRUCTURES.values())
     shape = (3, len(triplet.batch.numbers), triplet.size)
     adjoints = np.random.default_rng(1).normal(size=shape)
