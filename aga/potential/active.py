@@ -119,7 +119,9 @@ class ActiveSet:
 
 def _plain(array: FloatArray) -> FloatArray:
     """Give an array of the one kind that the kernel is compiled for."""
-    return np.require(array, np.float64, ("C", "W"))
+    if array.dtype == np.float64 and array.flags.carray:
+        return array
+    return np.array(array, dtype=np.float64, order="C")
 
 
 def _states(candidates: Sequence[Candidate], limits: Limits) -> npt.NDArray[np.void]:
