@@ -10,7 +10,7 @@ from aga.errors import ModelError
 from aga.potential.batch import Batch, Evaluation
 from aga.potential.deep_model import DeepModel, element_networks
 from aga.potential.deep_network import ElementNetworks, Evaluated, evaluate_deep
-from aga.potential.deep_smooth import pack
+from aga.potential.deep_smooth import SLOTS, pack
 from aga.potential.guard import repelled
 from aga.potential.neighbours import Pairs, find_pairs
 from aga.potential.network import Weights
@@ -68,14 +68,14 @@ class DeepCommittee:
         aga.errors.StructureError
             Nothing can be computed for a structure; ``facts["index"]`` is its place.
         """
-        votes, pairs = self._votes(batch)
+        votes, pairs = self._votes(batch, mean=True)
         energies = totals(votes.atomic, batch)
         extra = repelled(self.repulsion, batch, pairs)
         return Evaluation(
             energies=energies.mean(axis=0) + extra.energies,
             energy_spread=energies.std(axis=0) / batch.counts,
-            gradient=votes.gradient.mean(axis=0) + extra.gradient,
-            strain=votes.strain.mean(axis=0) + extra.strain,
+            gradient=votes.gradient[0] + extra.gradient,
+            strain=votes.strain[0] + extra.strain,
         )
 
     def predict(self, candidates: Sequence[Candidate]) -> list[Prediction]:
@@ -104,12 +104,16 @@ class DeepCommittee:
         total += repelled(self.repulsion, batch, pairs).energies
         return total
 
-    def _votes(self, batch: Batch) -> tuple[Votes, Pairs]:
+    def _votes(self, batch: Batch, *, mean: bool = False) -> tuple[Votes, Pairs]:
         descriptor = self.descriptor
         pairs = find_pairs(batch, descriptor.cutoff, descriptor.numbers)
         with torch.no_grad():
             said: Evaluated = evaluate_deep(
-                self._networks, self.models[0].activation, descriptor.axis, pack(pairs, descriptor)
+                self._networks,
+                self.models[0].activation,
+                descriptor.axis,
+                pack(pairs, descriptor, max(1, SLOTS // len(self))),
+                mean=mean,
             )
         strain = 0.5 * (said.strain + said.strain.transpose(-1, -2))
         return Votes(said.atomic.numpy(), said.gradient.numpy(), strain.numpy()), pairs

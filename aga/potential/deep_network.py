@@ -45,7 +45,7 @@ class Evaluated(NamedTuple):
     """M members on N atoms of B structures.
 
     ``atomic`` (M, N) eV; ``gradient`` (M, N, 3) ∂E/∂R in eV/Å; ``strain`` (M, B, 3, 3) ∂E/∂ε in
-    eV, not yet symmetrised.
+    eV, not yet symmetrised. Of the mean (1, …) where that was asked for.
     """
 
     atomic: Tensor
@@ -113,7 +113,12 @@ def second_moments(T: Tensor, axis: int) -> Tensor:
 
 
 def evaluate_deep(
-    networks: Sequence[ElementNetworks], kind: Activation, axis: int, where: Neighbourhood
+    networks: Sequence[ElementNetworks],
+    kind: Activation,
+    axis: int,
+    where: Neighbourhood,
+    *,
+    mean: bool = False,
 ) -> Evaluated:
     """Give energies and derivatives of every member.
 
@@ -127,12 +132,15 @@ def evaluate_deep(
         M₂.
     where
         Neighbours of N atoms in B structures.
+    mean
+        Give the derivatives of the mean energy alone, in the place of M.
     """
     like = networks[0].fitting[0][0]
     members = len(like)
     atomic = like.new_zeros(members, where.atoms)
-    gradient = like.new_zeros(members, where.atoms, 3)
-    strain = like.new_zeros(members, where.structures, 3, 3)
+    parts = 1 if mean else members
+    gradient = like.new_zeros(parts, where.atoms, 3)
+    strain = like.new_zeros(parts, where.structures, 3, 3)
     for block in where.blocks:
         element = networks[block.centre]
         embedded = [
@@ -144,7 +152,7 @@ def evaluate_deep(
         adjoint = adjoint * element.gain
         atomic.index_add_(1, block.atoms, energy)
         for (g, slope), shell in zip(embedded, block.shells, strict=True):
-            force = _pair_forces(g, slope, shell, adjoint)
+            force = _pair_forces(g, slope, shell, adjoint, mean=mean)
             gradient.index_add_(1, block.atoms, -force.sum(-2))
             gradient.index_add_(1, shell.second, force.flatten(1, 2))
             strain.index_add_(1, block.owners, force.transpose(-1, -2) @ shell.vectors)
@@ -161,12 +169,14 @@ def _fit(fitting: Weights, kind: Activation, T: Tensor, axis: int) -> tuple[Tens
     return energy, A @ few + torch.nn.functional.pad(second, (0, 0, 0, rest))
 
 
-def _pair_forces(g: Tensor, slope: Tensor, shell: Shell, adjoint: Tensor) -> Tensor:
-    """Give ∂E/∂(vector) (M, n, K, 3) in eV/Å of every neighbour."""
-    direct = g @ adjoint
-    through_s = ((slope @ adjoint) * shell.coordinates).sum(-1, keepdim=True)
+def _pair_forces(g: Tensor, slope: Tensor, shell: Shell, adjoint: Tensor, *, mean: bool) -> Tensor:
+    """Give ∂E/∂(vector) (M, n, K, 3) in eV/Å of every neighbour, or (1, n, K, 3) of the mean."""
+    direct, through = g @ adjoint, slope @ adjoint
+    if mean:
+        direct, through = direct.mean(0, keepdim=True), through.mean(0, keepdim=True)
     turn = direct[..., 1:]
     along = (turn * shell.unit).sum(-1, keepdim=True)
+    through_s = (through * shell.coordinates).sum(-1, keepdim=True)
     # R̃ = (s, (s/r) r): the length acts through ds/dr, the direction through s/r
     stretch = (direct[..., :1] + through_s + along) * shell.slope - along * shell.ratio
     return turn * shell.ratio + stretch * shell.unit

@@ -35,10 +35,10 @@ from aga.potential.deep_pairs import distances
 from aga.potential.neighbours import Pairs
 from aga.structure.candidate import FloatArray, IntArray
 
-__all__ = ["Block", "DeepSmooth", "Neighbourhood", "Shell", "pack", "smooth_weight"]
+__all__ = ["SLOTS", "Block", "DeepSmooth", "Neighbourhood", "Shell", "pack", "smooth_weight"]
 
 SLOTS = 4096
-"""Neighbours that one block holds at most, so that its numbers stay near the processor."""
+"""Neighbours of a block times members, at most, so that its numbers stay near the processor."""
 
 WASTE = 1.3
 """Atoms share a block as long as the most neighbours are no more than this times the fewest."""
@@ -169,8 +169,18 @@ def smooth_weight(r: FloatArray, inner: float, cutoff: float) -> tuple[FloatArra
     return w / r, (slope - w / r) / r
 
 
-def pack(pairs: Pairs, descriptor: DeepSmooth) -> Neighbourhood:
-    """Bring the pairs into blocks of atoms, with everything that doesn't depend on networks."""
+def pack(pairs: Pairs, descriptor: DeepSmooth, slots: int = SLOTS) -> Neighbourhood:
+    """Bring the pairs into blocks of atoms, with everything that doesn't depend on networks.
+
+    Parameters
+    ----------
+    pairs
+        Neighbours within the cutoff.
+    descriptor
+        Elements and radii.
+    slots
+        Neighbours that one block holds at most.
+    """
     r = distances(pairs)
     s, ds = smooth_weight(r, descriptor.inner, descriptor.cutoff)
     unit = pairs.vectors / r[:, None]
@@ -180,7 +190,7 @@ def pack(pairs: Pairs, descriptor: DeepSmooth) -> Neighbourhood:
     padded = [np.concatenate([a, np.zeros((1, *a.shape[1:]), a.dtype)]) for a in arrays]
     blocks = []
     for centre in range(len(descriptor.elements)):
-        for atoms in _groups(pairs, np.flatnonzero(pairs.species == centre)):
+        for atoms in _groups(pairs, np.flatnonzero(pairs.species == centre), slots):
             shells = tuple(
                 _shell(padded, pairs.starts[atoms, n : n + 2])
                 for n in range(len(descriptor.elements))
@@ -190,7 +200,7 @@ def pack(pairs: Pairs, descriptor: DeepSmooth) -> Neighbourhood:
     return Neighbourhood(tuple(blocks), len(pairs.starts), pairs.structures)
 
 
-def _groups(pairs: Pairs, atoms: IntArray) -> list[IntArray]:
+def _groups(pairs: Pairs, atoms: IntArray, slots: int) -> list[IntArray]:
     """Divide atoms by their number of neighbours, in blocks that waste little space."""
     counts = pairs.starts[atoms, -1] - pairs.starts[atoms, 0]
     order = np.argsort(counts, kind="stable")
@@ -199,7 +209,7 @@ def _groups(pairs: Pairs, atoms: IntArray) -> list[IntArray]:
     while start < len(atoms):
         most = np.searchsorted(counts, WASTE * counts[start] + 4, side="right")
         sizes = counts[start:most] * np.arange(1, most - start + 1)
-        end = start + max(1, int(np.searchsorted(sizes, SLOTS, side="right")))
+        end = start + max(1, int(np.searchsorted(sizes, slots, side="right")))
         groups.append(np.sort(atoms[start:end]))
         start = end
     return groups
