@@ -10,25 +10,13 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from aga.potential.functions import Angular, CutoffFunction, FunctionSet, Radial
+from aga.potential.plan import MAX_MOMENT_ZETA, by_moments
 from aga.structure.candidate import FloatArray, IntArray
 
-__all__ = ["LARGEST_POWER", "TripletPlan", "by_moments", "make_triplet_plan"]
-
-LARGEST_POWER = 8
-"""Largest ζ that moments, and the expansion in powers of cos θ, are used for."""
+__all__ = ["TripletPlan", "make_triplet_plan"]
 
 _STEEPEST = 2.5
 """Largest exponent of the fitted exponentials; steeper ones are squares of these."""
-
-
-def by_moments(function: Radial | Angular) -> bool:
-    """Tell whether an angular function is one for the moment form (SCIENCE: wide, integer ζ)."""
-    return (
-        isinstance(function, Angular)
-        and not function.narrow
-        and function.zeta <= LARGEST_POWER
-        and float(function.zeta).is_integer()
-    )
 
 
 class TripletPlan(NamedTuple):
@@ -173,7 +161,7 @@ def make_triplet_plan(functions: FunctionSet, centre: str) -> TripletPlan | None
 
 
 def _small(zeta: float) -> bool:
-    return zeta <= LARGEST_POWER and float(zeta).is_integer()
+    return zeta <= MAX_MOMENT_ZETA and float(zeta).is_integer()
 
 
 def _among(keys: list[tuple[tuple[int, int], int]], key: tuple[tuple[int, int], int]) -> list[int]:
@@ -186,7 +174,7 @@ def _starts(sorted_keys: list, wanted: list) -> IntArray:  # type: ignore[type-a
 
 
 def _powers(angular: list[Angular]) -> FloatArray:
-    table = np.zeros((len(angular), LARGEST_POWER + 1))
+    table = np.zeros((len(angular), MAX_MOMENT_ZETA + 1))
     for row, f in zip(table, angular, strict=True):
         if _small(f.zeta):
             n = int(f.zeta)

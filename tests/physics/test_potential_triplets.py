@@ -14,8 +14,9 @@ from aga.potential import triplet_tangents, triplets
 from aga.potential.batch import Batch, stress_from_strain
 from aga.potential.functions import Angular, FunctionSet, Radial
 from aga.potential.neighbours import Pairs, find_pairs
+from aga.potential.plan import by_moments
 from aga.potential.presets import preset
-from aga.potential.triplet_plan import TripletPlan, by_moments, make_triplet_plan
+from aga.potential.triplet_plan import TripletPlan, make_triplet_plan
 from aga.structure.candidate import Candidate, FloatArray, IntArray
 
 ANATASE = np.array([[3.785, 0.0, 0.0], [0.0, 3.785, 0.0], [1.8925, 1.8925, 4.757]])
@@ -182,7 +183,6 @@ def test_moments_are_for_wide_functions_of_small_integer_zeta() -> None:
     assert not by_moments(Angular(pair, 0.1, 9.0, 1.0))
     assert not by_moments(Angular(pair, 0.1, 1.5, 1.0))
     assert not by_moments(Angular(pair, 0.1, 1.0, 1.0, narrow=True))
-    assert not by_moments(Radial("O", 0.1))
     assert make_triplet_plan(preset("tio2", ["O", "Ti"]), "O") is None
 
 
