@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from aga.potential.functions import Angular, CutoffFunction, FunctionSet, Radial
+from aga.potential.functions import Angular, CutoffFunction, FunctionSet
 from aga.potential.plan import MAX_MOMENT_ZETA, by_moments
 from aga.structure.candidate import FloatArray, IntArray
 
