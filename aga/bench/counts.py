@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aga.bench.cases import HIDDEN, Form
 from aga.potential.functions import FunctionSet
+from aga.potential.neighbours import Pairs
 from aga.potential.network import parameter_count
 
-__all__ = ["Work", "count_work"]
+__all__ = ["Counts", "Work", "count", "count_work"]
 
 FILL = 40
 """A pair made ready: distance, direction, cutoff function and slope by polynomials."""
@@ -28,14 +30,24 @@ MOMENTS, PULL = 57, 81
 CARTESIAN = 35
 """Adjoints of a pair turned to Cartesian ones, scattered, and their virial."""
 
-TRIPLET, TRIPLET_WEIGHT = 32, 17
-"""Cosine, third side, its cutoff function; its exponential and their product, for each width."""
+CANDIDATE = 12
+"""Two neighbours of an atom: is the third side within the cutoff? Once for the values, once for
+the derivatives."""
 
-TERM = 5
+TRIPLET, TRIPLET_WIDTH = 65, 50
+"""Cosine, third side, its cutoff function and slope, sums at the pairs; for each width the
+exponential and its slope, the polynomial in cos θ that the adjoints make, and its slope."""
+
+TERM = 4
 """(1 + λ cos θ)^ζ of a triplet."""
 
-TRIPLET_PULL, TRIPLET_PULL_WEIGHT = 14, 18
-"""Adjoints of a triplet summed at its pairs; the polynomial in cos θ of each width."""
+
+class Counts(NamedTuple):
+    """Of one atom: neighbours, pairs of them, and those pairs closer than the cutoff."""
+
+    pairs: float
+    candidates: float
+    triplets: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +65,8 @@ class Work:
         )
 
 
-def count_work(functions: FunctionSet, form: Form, pairs: float, triplets: float) -> Work:
-    """Count the arithmetic of one atom with so many pairs and triplets."""
+def count_work(functions: FunctionSet, form: Form, counts: Counts) -> Work:
+    """Count the arithmetic of one atom."""
     gaussians = len({(f.eta, f.shift) for f in functions.radial})
     widths = len({(f.eta, f.shift) for f in functions.angular})
     kinds = len({(f.zeta, f.lambda_) for f in functions.angular})
@@ -62,7 +74,20 @@ def count_work(functions: FunctionSet, form: Form, pairs: float, triplets: float
     pair = 2.0 * FILL + gaussians * (1 + SLOPE) + CARTESIAN
     if form == "wide":
         pair += widths * (2 * WEIGHT + MOMENTS + PULL)
-        return Work(2.0 * pairs * (gaussians + widths), networks + pairs * pair)
-    triplet = 2.0 * (TRIPLET + widths * TRIPLET_WEIGHT) + TRIPLET_PULL
-    triplet += widths * (TRIPLET_PULL_WEIGHT + 1 + kinds) + kinds * TERM
-    return Work(2.0 * pairs * gaussians, networks + pairs * pair + triplets * triplet)
+        return Work(2.0 * counts.pairs * (gaussians + widths), networks + counts.pairs * pair)
+    triplet = TRIPLET + widths * (TRIPLET_WIDTH + kinds) + kinds * TERM
+    total = counts.pairs * pair + counts.candidates * CANDIDATE + counts.triplets * triplet
+    return Work(2.0 * counts.pairs * gaussians, networks + total)
+
+
+def count(pairs: Pairs) -> Counts:
+    """Count what surrounds an atom, in the mean."""
+    atoms, triplets, candidates = len(pairs.starts), 0, 0
+    for first, last in zip(pairs.starts[:, 0], pairs.starts[:, -1], strict=True):
+        v = pairs.vectors[first:last]
+        squares = (v * v).sum(1)
+        third = squares[:, None] + squares[None, :] - 2.0 * v @ v.T
+        inside = int((third < pairs.cutoff**2).sum())
+        triplets += (inside - len(v)) // 2
+        candidates += len(v) * (len(v) - 1) // 2
+    return Counts(len(pairs) / atoms, candidates / atoms, triplets / atoms)

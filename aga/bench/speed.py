@@ -54,7 +54,7 @@ class Options:
     cases: Sequence[str] = ()
     quick: bool = False
     relax: bool = True
-    rounds: int = 7
+    rounds: int = 5
 
     @property
     def repeats(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from aga.bench.cases import Case, Form
-from aga.bench.counts import count_work
+from aga.bench.counts import count, count_work
 from aga.bench.timing import interleave
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
@@ -27,10 +27,11 @@ def measure_stages(
     Returns
     -------
     dict
-        ``case``, ``form``, ``pairs_per_atom``, ``triplets_per_atom``; for ``neighbours``,
-        ``values``, ``networks``, ``vjp`` and ``repulsion`` µs per atom in ``us_per_atom`` and
-        the share of their sum in ``shares``; ``exponentials`` and ``multiply_adds`` per atom,
-        and the µs they take at the peaks of a core in ``floor_us``.
+        ``case``, ``form``; ``pairs_per_atom`` and ``triplets_per_atom``, those with all three
+        sides within the cutoff; for ``neighbours``, ``values``, ``networks``, ``vjp`` and
+        ``repulsion`` µs per atom in ``us_per_atom`` and the share of their sum in ``shares``;
+        ``exponentials`` and ``multiply_adds`` per atom, and the µs they take at the peaks of a
+        core in ``floor_us``.
     """
     model = case.models(form)[0]
     committee = NetworkCommittee([model])
@@ -48,14 +49,13 @@ def measure_stages(
     samples = interleave(calls, rounds)
     times = {name: samples.median(name) / case.atoms * 1e6 for name in calls}
     total = sum(times.values())
-    counts = pairs.starts[:, -1] - pairs.starts[:, 0]
-    triplets = float((counts * (counts - 1) // 2).mean())
-    work = count_work(case.functions, form, len(pairs) / case.atoms, triplets)
+    counts = count(pairs)
+    work = count_work(case.functions, form, counts)
     return {
         "case": case.name,
         "form": form,
-        "pairs_per_atom": len(pairs) / case.atoms,
-        "triplets_per_atom": triplets,
+        "pairs_per_atom": counts.pairs,
+        "triplets_per_atom": counts.triplets,
         "exponentials": work.exponentials,
         "multiply_adds": work.multiply_adds,
         "floor_us": work.floor(peaks),

@@ -15,6 +15,9 @@ __all__ = ["Samples", "interleave"]
 SHORTEST = 0.02
 """Seconds that one sample takes at least; quicker calls are repeated."""
 
+LONG = 1.0
+"""Seconds after which the first call is warm-up enough."""
+
 MOST_CALLS = 200
 
 
@@ -39,7 +42,7 @@ class Samples:
 
 
 def interleave(calls: Mapping[str, Callable[[], object]], rounds: int) -> Samples:
-    """Measure the contestants in turn, ``rounds`` times, after a first call of each to warm up."""
+    """Measure the contestants in turn, ``rounds`` times, after a warm-up of each."""
     inner = {name: _repetitions(call) for name, call in calls.items()}
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     with _no_collector():
@@ -57,8 +60,9 @@ def _sample(call: Callable[[], object], repetitions: int) -> float:
 
 
 def _repetitions(call: Callable[[], object]) -> int:
-    call()
-    once = max(_sample(call, 1), 1e-9)
+    once = _sample(call, 1)
+    if once < LONG:  # the first call may have compiled, or started threads
+        once = max(_sample(call, 1), 1e-9)
     return min(max(1, math.ceil(SHORTEST / once)), MOST_CALLS)
 
 
