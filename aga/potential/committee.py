@@ -17,7 +17,8 @@ from aga.potential.descriptors import make_descriptor
 from aga.potential.guard import repelled
 from aga.potential.model import Model
 from aga.potential.neighbours import Pairs
-from aga.potential.network import Layer, Weights, evaluate
+from aga.potential.network import Layer, Weights
+from aga.potential.network_kernel import evaluate_stack, pack_stack
 from aga.potential.threads import Threads, evaluate_parts
 from aga.potential.votes import Votes, predictions, totals
 from aga.structure.candidate import Candidate, FloatArray
@@ -61,6 +62,7 @@ class NetworkCommittee:
         self.descriptor = make_descriptor(first.functions, self.threads)
         self.repulsion = first.repulsion
         self._weights = [_stack(self.models, symbol) for symbol in first.functions.elements]
+        self._stack = pack_stack(self._weights, first.activation)
 
     def __len__(self) -> int:
         """Give the number of members."""
@@ -82,10 +84,10 @@ class NetworkCommittee:
     def _evaluate(self, batch: Batch) -> Evaluation:
         pairs = self.descriptor.pairs(batch)
         G, moments = self.descriptor.values_and_moments(pairs)
-        atomic, adjoints = self._networks(G, pairs)
+        atomic, adjoints = self._networks(G, pairs, mean=True)
         energies = totals(atomic, batch)
         extra, push, squeeze, _ = repelled(self.repulsion, batch, pairs)
-        gradient, strain = self.descriptor.vjp(pairs, adjoints.mean(axis=0), moments)
+        gradient, strain = self.descriptor.vjp(pairs, adjoints[0], moments)
         return Evaluation(
             energies=energies.mean(axis=0) + extra,
             energy_spread=energies.std(axis=0) / batch.counts,
@@ -124,22 +126,11 @@ class NetworkCommittee:
         total += repelled(self.repulsion, batch, pairs).energies
         return total
 
-    def _networks(self, G: FloatArray, pairs: Pairs) -> tuple[FloatArray, FloatArray]:
-        """Give atomic energies (M, N) in eV and their derivatives (M, N, D) for raw G."""
-        kind = self.models[0].activation
-        x = torch.from_numpy(G)
-        with torch.no_grad():
-            if len(self._weights) == 1:
-                energy, adjoint = evaluate(self._weights[0], kind, x)
-                return energy.numpy(), adjoint.numpy()
-            energies = np.empty((len(self), len(G)))
-            adjoints = np.empty((len(self), *G.shape))
-            for element, weights in enumerate(self._weights):
-                atoms = np.flatnonzero(pairs.species == element)
-                energy, adjoint = evaluate(weights, kind, x[torch.from_numpy(atoms)])
-                energies[:, atoms] = energy.numpy()
-                adjoints[:, atoms] = adjoint.numpy()
-        return energies, adjoints
+    def _networks(
+        self, G: FloatArray, pairs: Pairs, *, mean: bool = False
+    ) -> tuple[FloatArray, FloatArray]:
+        """Give atomic energies (M, N) in eV and their gradients (M or 1, N, D) for raw G."""
+        return evaluate_stack(self._stack, G, pairs.species, mean=mean)
 
 
 def _kind(model: Model) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from aga.potential.jit import compiled
+from aga.potential.jit import fused
 from aga.structure.candidate import FloatArray
 
 __all__ = ["cutoff_row", "gaussians"]
@@ -21,7 +21,7 @@ _SIN = tuple((-1.0) ** n / math.factorial(2 * n + 1) for n in range(12))
 _COS = tuple((-1.0) ** n / math.factorial(2 * n) for n in range(12))
 
 
-@compiled
+@fused
 def gaussians(out: FloatArray, r: FloatArray, n: int, table: FloatArray) -> None:
     """Write exp(−η (r − R_s)²) for the first n distances (relative error below 1e−15).
 
@@ -54,7 +54,7 @@ def gaussians(out: FloatArray, r: FloatArray, n: int, table: FloatArray) -> None
             out[h, j] = np.int64(np.float64(p).view(np.int64) + bits).view(np.float64)
 
 
-@compiled
+@fused
 def cutoff_row(
     cut: FloatArray, c: int, r: FloatArray, n: int, how: tuple[int, float, float]
 ) -> None:
@@ -73,7 +73,7 @@ def cutoff_row(
         _polynomial(cut, c, r, n, (start, width, form - 1))
 
 
-@compiled
+@fused
 def _cosine(cut: FloatArray, c: int, r: FloatArray, n: int, span: tuple[float, float]) -> None:
     """½(cos πx + 1) = ½(1 − sin y) with y = π(x − ½); exact to rounding for 0 ≤ x ≤ 1."""
     start, width = span
@@ -98,7 +98,7 @@ def _cosine(cut: FloatArray, c: int, r: FloatArray, n: int, span: tuple[float, f
         cut[c, 1, j] = scale * d if x < 1.0 else 0.0
 
 
-@compiled
+@fused
 def _tanh3(cut: FloatArray, c: int, r: FloatArray, n: int, cutoff: float) -> None:
     for j in range(n):
         t = math.tanh(max(1.0 - r[j] / cutoff, 0.0))
@@ -106,7 +106,7 @@ def _tanh3(cut: FloatArray, c: int, r: FloatArray, n: int, cutoff: float) -> Non
         cut[c, 1, j] = 3.0 * t * t * (t * t - 1.0) / cutoff
 
 
-@compiled
+@fused
 def _polynomial(
     cut: FloatArray, c: int, r: FloatArray, n: int, span: tuple[float, float, int]
 ) -> None:

@@ -10,37 +10,9 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
-__all__ = ["compiled", "lanes_of", "vectorised"]
+__all__ = ["compiled", "fused", "lanes_of", "vectorised"]
 
 F = TypeVar("F", bound=Callable[..., object])
-
-KERNEL_FILES = (
-    "block",
-    "elementary",
-    "fire",
-    "fixed_symmetry",
-    "guard",
-    "jit",
-    "kernels",
-    "lanes",
-    "lbfgs",
-    "minimise",
-    "monomials",
-    "neighbours",
-    "powers",
-    "pullback",
-    "quartic",
-    "records",
-    "steps",
-    "tangents",
-    "triplet_block",
-    "triplet_factors",
-    "triplet_pull",
-    "triplet_tangents",
-    "triplet_weights",
-    "triplets",
-)
-"""The modules with compiled functions."""
 
 
 def compiled(function: F) -> F:
@@ -50,6 +22,12 @@ def compiled(function: F) -> F:
     it compile first, and keep it on disk for all others.
     """
     jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+    return cast("F", _fresh(jit(function)))
+
+
+def fused(function: F) -> F:
+    """Compile like :func:`compiled`, but a product and a sum may be rounded once, together."""
+    jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
     return cast("F", _fresh(jit(function)))
 
 
@@ -75,7 +53,7 @@ def lanes_of(start: int, stop: int) -> range:
 
 
 def _fresh(dispatcher: Any) -> Any:  # noqa: ANN401 - numba is untyped
-    """Make the code on disk depend on all kernel files.
+    """Make the code on disk depend on all files of this room.
 
     numba looks only at the file of the function itself, and would go on using machine code with
     an old version of a function inlined from another file. It has no public way to say more;
@@ -89,10 +67,5 @@ def _fresh(dispatcher: Any) -> Any:  # noqa: ANN401 - numba is untyped
 
 @cache
 def _stamp() -> tuple[tuple[str, int, int], ...]:
-    here = Path(__file__).parent
-    found = ((name, (here / f"{name}.py")) for name in KERNEL_FILES)
-    return tuple(
-        (name, path.stat().st_mtime_ns, path.stat().st_size)
-        for name, path in found
-        if path.exists()
-    )
+    found = ((path, path.stat()) for path in sorted(Path(__file__).parent.rglob("*.py")))
+    return tuple((path.name, stat.st_mtime_ns, stat.st_size) for path, stat in found)

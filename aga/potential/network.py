@@ -34,6 +34,9 @@ Activation = Literal["tanh", "softplus", "silu", "logistic", "gaussian", "identi
 The last three are for potentials made elsewhere: 1/(1 + e^{−a}), e^{−a²/2} and a.
 """
 
+_STRAIGHT = 40.0
+"""Above, softplus(a) is a to the last bit; torch's own 20 leaves out 2e−9, but in the slope."""
+
 Layer = tuple[Tensor, Tensor]
 """Matrix (M, n_in, n_out) and bias (M, n_out) of one layer of M members."""
 
@@ -70,7 +73,7 @@ def activate(kind: Activation, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if kind == "logistic":
         return s, ds, ds * (1.0 - 2.0 * s)
     if kind == "softplus":
-        return torch.nn.functional.softplus(a), s, ds
+        return torch.nn.functional.softplus(a, threshold=_STRAIGHT), s, ds
     return a * s, s + a * ds, ds * (2.0 + a * (1.0 - 2.0 * s))
 
 
@@ -83,7 +86,7 @@ def _value_and_slope(kind: Activation, a: Tensor) -> tuple[Tensor, Tensor]:
         return value, slope
     s = torch.sigmoid(a)
     if kind == "softplus":
-        return torch.nn.functional.softplus(a), s
+        return torch.nn.functional.softplus(a, threshold=_STRAIGHT), s
     return a * s, s + a * s * (1.0 - s)
 
 

@@ -56,11 +56,3 @@ def test_a_caller_with_looser_arithmetic_does_not_pass_it_on(tmp_path: Path) -> 
         "@vectorised\ndef outer(x):\n    return rounded(x / 4.0)\n"
     )
     assert run(tmp_path)[0] == "0.0"
-
-
-def test_every_module_with_kernels_is_watched() -> None:
-    folder = Path(jit.__file__).parent
-    using = {
-        path.stem for path in folder.glob("*.py") if "aga.potential.jit import" in path.read_text()
-    }
-    assert using | {"jit"} == set(jit.KERNEL_FILES)
