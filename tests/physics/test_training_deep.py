@@ -76,12 +76,13 @@ def two_elements(count: int) -> list[Frame]:
         numbers = [[8, 22, 8], [22, 8, 8, 8, 22], [22, 22]][k % 3]
         cell = np.eye(3) * rng.uniform(3.5, 4.5) + rng.normal(0, 0.2, (3, 3))
         n = len(numbers)
+        grid = np.array(list(np.ndindex(2, 2, 2)))[rng.permutation(8)[:n]] / 2
         frames.append(
             Frame(
                 candidate=Candidate(
                     name=f"f{k}",
                     numbers=np.array(numbers),
-                    positions=rng.uniform(0, 1, (n, 3)) @ cell,
+                    positions=(grid + rng.uniform(-0.05, 0.05, (n, 3))) @ cell,
                     cell=cell,
                 ),
                 energy=float(-8.0 * n + rng.normal()),
