@@ -9,7 +9,7 @@ import numpy as np
 from aga.potential.jit import fused
 from aga.structure.candidate import FloatArray
 
-__all__ = ["cutoff_row", "gaussians"]
+__all__ = ["cutoff_row", "decay", "gaussians", "log1p"]
 
 _LOG2_E = 1.0 / math.log(2.0)
 _LN2_HIGH = 6.93147180369123816490e-01  # with 20 trailing zero bits: k·_LN2_HIGH is exact
@@ -17,41 +17,74 @@ _LN2_LOW = 1.90821492927058770002e-10
 _ROUND = 1.5 * 2.0**52
 """Added to a number, it leaves the nearest integer in the last bits of the sum."""
 _EXP = tuple(1.0 / math.factorial(n) for n in range(13))
+_ATANH = tuple(2.0 / (2 * n + 1) for n in range(17))
 _SIN = tuple((-1.0) ** n / math.factorial(2 * n + 1) for n in range(12))
 _COS = tuple((-1.0) ** n / math.factorial(2 * n) for n in range(12))
 
 
 @fused
-def gaussians(out: FloatArray, r: FloatArray, n: int, table: FloatArray) -> None:
-    """Write exp(−η (r − R_s)²) for the first n distances (relative error below 1e−15).
+def decay(size: float) -> float:
+    """Give e^−size for a size of 0 or more (relative error below 1e−15); e^−700 beyond 700.
 
-    One row of ``out`` for each row (η, R_s) of the table. An exponential of our own because it
-    vectorises: e^t = 2^k e^f with an integer k written into the exponent's bits and a power
-    series for |f| ≤ ½ ln 2. The argument is never positive; below e^−700 it stays there.
+    An exponential of our own because loops over it vectorise: e^t = 2^k e^f with an integer k
+    written into the exponent's bits and a power series for |f| ≤ ½ ln 2.
+    """
+    t = max(-size, -700.0)
+    z = t * _LOG2_E + _ROUND
+    k = z - _ROUND
+    f = (t - k * _LN2_HIGH) - k * _LN2_LOW
+    p = _EXP[12]
+    p = p * f + _EXP[11]
+    p = p * f + _EXP[10]
+    p = p * f + _EXP[9]
+    p = p * f + _EXP[8]
+    p = p * f + _EXP[7]
+    p = p * f + _EXP[6]
+    p = p * f + _EXP[5]
+    p = p * f + _EXP[4]
+    p = p * f + _EXP[3]
+    p = p * f + _EXP[2]
+    p = p * f + 1.0
+    p = p * f + 1.0
+    bits = np.float64(z).view(np.int64) << np.int64(52)
+    return float(np.int64(np.float64(p).view(np.int64) + bits).view(np.float64))
+
+
+@fused
+def log1p(e: float) -> float:
+    """Give ln(1 + e) = 2 artanh(e/(2 + e)) for e from 0 to 1."""
+    u = e / (2.0 + e)
+    q = u * u
+    p = _ATANH[16]
+    p = p * q + _ATANH[15]
+    p = p * q + _ATANH[14]
+    p = p * q + _ATANH[13]
+    p = p * q + _ATANH[12]
+    p = p * q + _ATANH[11]
+    p = p * q + _ATANH[10]
+    p = p * q + _ATANH[9]
+    p = p * q + _ATANH[8]
+    p = p * q + _ATANH[7]
+    p = p * q + _ATANH[6]
+    p = p * q + _ATANH[5]
+    p = p * q + _ATANH[4]
+    p = p * q + _ATANH[3]
+    p = p * q + _ATANH[2]
+    p = p * q + _ATANH[1]
+    p = p * q + _ATANH[0]
+    return p * u
+
+
+@fused
+def gaussians(out: FloatArray, r: FloatArray, n: int, table: FloatArray) -> None:
+    """Write exp(−η (r − R_s)²) for the first n distances.
+
+    One row of ``out`` for each row (η, R_s) of the table.
     """
     for h in range(len(table)):
         eta, shift = table[h, 0], table[h, 1]
         for j in range(n):
-            t = -eta * (r[j] - shift) * (r[j] - shift)
-            t = max(t, -700.0)
-            z = t * _LOG2_E + _ROUND
-            k = z - _ROUND
-            f = (t - k * _LN2_HIGH) - k * _LN2_LOW
-            p = _EXP[12]
-            p = p * f + _EXP[11]
-            p = p * f + _EXP[10]
-            p = p * f + _EXP[9]
-            p = p * f + _EXP[8]
-            p = p * f + _EXP[7]
-            p = p * f + _EXP[6]
-            p = p * f + _EXP[5]
-            p = p * f + _EXP[4]
-            p = p * f + _EXP[3]
-            p = p * f + _EXP[2]
-            p = p * f + 1.0
-            p = p * f + 1.0
-            bits = np.float64(z).view(np.int64) << np.int64(52)
-            out[h, j] = np.int64(np.float64(p).view(np.int64) + bits).view(np.float64)
+            out[h, j] = decay(eta * (r[j] - shift) * (r[j] - shift))
 
 
 @fused

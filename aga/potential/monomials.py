@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from aga.potential.jit import compiled, lanes_of, vectorised
 from aga.structure.candidate import FloatArray, IntArray
-
-if TYPE_CHECKING:
-    from aga.potential.block import Block
 
 __all__ = ["fill_monomials", "monomial_moments", "monomial_pull"]
 
@@ -113,16 +108,23 @@ def monomial_adjoint(
 
 @vectorised
 def monomial_pull(
-    block: Block, lanes: tuple[int, int, int], spans: tuple[int, int, int], square: float
+    unit: FloatArray,
+    m: FloatArray,
+    w: FloatArray,
+    slope: FloatArray,
+    lanes: tuple[int, int, int],
+    spans: tuple[int, int, int],
+    D: FloatArray,
+    square: float,
+    out: FloatArray,
 ) -> None:
-    """Add ∂E/∂u and ∂E/∂r through one channel to ``block.out`` (4, W).
+    """Add ∂E/∂u and ∂E/∂r through one channel to ``out`` (4, W).
 
     Like :func:`aga.potential.quartic.quartic_pull`; the gradients of the parts of degree P − 1
     and P have the monomials from ``spans[0]`` and from ``spans[1]`` to ``spans[2]``.
     """
     h, first, last = lanes
     start, middle, stop = spans
-    unit, m, w, slope, D, out = block.unit, block.m, block.w, block.slope, block.D, block.out
     rows = np.zeros((6, last))
     for axis in range(3):
         for k in range(start, stop):

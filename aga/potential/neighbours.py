@@ -10,25 +10,19 @@ geometry and holds no history.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 
-from aga.errors import StructureError
 from aga.potential.batch import Batch
 from aga.potential.jit import compiled, vectorised
+from aga.potential.soundness import image_ranges, refuse, species_of
 from aga.structure.candidate import FloatArray, IntArray
 
 __all__ = ["MIN_DISTANCE", "PairArrays", "Pairs", "find_pairs"]
 
 MIN_DISTANCE = 1e-3
 """Å; two atoms closer than this stand on one point."""
-
-MAX_IMAGES = 200_000
-"""Periodic images per pair of atoms; more means a collapsed or extremely skewed cell."""
-
-MAX_NEIGHBOURS = 20_000
-"""Neighbours per atom expected from the density; more means a collapsed cell."""
 
 
 class PairArrays(NamedTuple):
@@ -106,8 +100,8 @@ def find_pairs(batch: Batch, cutoff: float, numbers: tuple[int, ...]) -> Pairs:
         A number is not finite, an element is not known (named), two atoms stand on one point,
         or the cell has collapsed. ``facts["index"]`` is the structure's place in the batch.
     """
-    species = _species(batch, numbers)
-    ranges = _image_ranges(batch, cutoff)
+    species = species_of(batch, numbers)
+    ranges = image_ranges(batch, cutoff)
     owners = batch.owners
     starts = np.zeros((len(batch.numbers), len(numbers) + 1), dtype=np.int64)
     geometry = _Geometry(
@@ -126,7 +120,7 @@ def find_pairs(batch: Batch, cutoff: float, numbers: tuple[int, ...]) -> Pairs:
         if found <= len(room.second):
             break
     if meeting >= 0:
-        _refuse(
+        refuse(
             batch,
             int(owners[meeting]),
             f"two atoms stand on one point, or nearly: {_who(batch, meeting)}",
@@ -154,66 +148,6 @@ def _who(batch: Batch, atom: int) -> str:
 
     place = atom - int(batch.offsets[batch.owners[atom]])
     return f"atom {place} ({chemical_symbols[batch.numbers[atom]]}) has one within {MIN_DISTANCE} Å"
-
-
-def _refuse(batch: Batch, index: int, what: str, **facts: str) -> NoReturn:
-    name = batch.names[index]
-    raise StructureError(f"{name}: {what}", structure=name, index=index, **facts)
-
-
-def _species(batch: Batch, numbers: tuple[int, ...]) -> IntArray:
-    """Give each atom's place among the known elements."""
-    table = np.full(max([*numbers, int(batch.numbers.max(initial=0))]) + 1, -1, dtype=np.int64)
-    table[list(numbers)] = np.arange(len(numbers))
-    species: IntArray = table[batch.numbers]
-    if (species < 0).any():
-        from ase.data import chemical_symbols  # noqa: PLC0415 - only for the message
-
-        atom = int(np.argmax(species < 0))
-        known = ", ".join(chemical_symbols[z] for z in numbers)
-        symbol = chemical_symbols[batch.numbers[atom]]
-        what = f"the potential does not know {symbol} (only {known})"
-        _refuse(batch, int(batch.owners[atom]), what, element=symbol)
-    return species
-
-
-def _image_ranges(batch: Batch, cutoff: float) -> FloatArray:
-    """Give (B, 3) the cutoff in units of the distances between lattice planes."""
-    finite = np.isfinite(batch.positions).all(axis=1)
-    if not finite.all():
-        _refuse(batch, int(batch.owners[np.argmin(finite)]), "a position is not finite")
-    finite = np.isfinite(batch.cells).all(axis=(1, 2))
-    if not finite.all():
-        _refuse(batch, int(np.argmin(finite)), "the cell is not finite")
-    ranges = np.empty((len(batch), 3))
-    index, volume = _survey(batch.cells, batch.offsets, cutoff, ranges)
-    if index >= 0:
-        _refuse(batch, index, f"the cell has collapsed or is too skewed ({volume:.3g} Å³)")
-    return ranges
-
-
-@compiled
-def _survey(
-    cells: FloatArray, offsets: IntArray, cutoff: float, ranges: FloatArray
-) -> tuple[int, float]:
-    """Write the cutoff in units of the distances between lattice planes.
-
-    Gives the first structure that has collapsed, −1 if none, and its volume.
-    """
-    for b in range(len(cells)):
-        volume = abs(np.linalg.det(cells[b]))
-        images = 1.0
-        for axis in range(3):
-            u, v = cells[b, (axis + 1) % 3], cells[b, (axis + 2) % 3]
-            x = u[1] * v[2] - u[2] * v[1]
-            y = u[2] * v[0] - u[0] * v[2]
-            z = u[0] * v[1] - u[1] * v[0]
-            ranges[b, axis] = cutoff * np.sqrt(x * x + y * y + z * z) / volume
-            images *= 2.0 * ranges[b, axis] + 1.0
-        neighbours = 4.2 * cutoff**3 * (offsets[b + 1] - offsets[b]) / volume
-        if not (images < MAX_IMAGES and neighbours < MAX_NEIGHBOURS):  # so for NaN too
-            return b, volume
-    return -1, 0.0
 
 
 class _Geometry(NamedTuple):

@@ -8,13 +8,13 @@ mean is added up on the way, so that more members cost no more memory.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 import numpy as np
 
-from aga.potential.jit import compiled, fused, vectorised
+from aga.potential.elementary import decay, log1p
+from aga.potential.jit import compiled, vectorised
 from aga.potential.lanes import aligned, load32, splat, store
 from aga.potential.network import Activation, Weights
 from aga.structure.candidate import FloatArray, IntArray
@@ -22,13 +22,6 @@ from aga.structure.candidate import FloatArray, IntArray
 __all__ = ["NetworkStack", "evaluate_stack", "pack_stack"]
 
 LANES = 32
-
-_LOG2_E = 1.0 / math.log(2.0)
-_LN2_HIGH = 6.93147180369123816490e-01  # with 20 trailing zero bits: k·_LN2_HIGH is exact
-_LN2_LOW = 1.90821492927058770002e-10
-_ROUND = 1.5 * 2.0**52
-_EXP = tuple(1.0 / math.factorial(n) for n in range(13))
-_ATANH = tuple(2.0 / (2 * n + 1) for n in range(17))
 
 _KINDS = get_args(Activation)
 _TANH, _SOFTPLUS, _SILU, _LOGISTIC, _GAUSSIAN = (
@@ -235,7 +228,7 @@ def _activate(kind: int, z: FloatArray, s: FloatArray, begin: int, end: int) -> 
 @vectorised
 def _tanh(z: FloatArray, s: FloatArray) -> None:
     for lane in range(LANES):
-        e = _decay(2.0 * abs(z[lane]))
+        e = decay(2.0 * abs(z[lane]))
         t = (1.0 - e) / (1.0 + e)
         z[lane] = t if z[lane] >= 0.0 else -t
         s[lane] = 1.0 - t * t
@@ -245,7 +238,7 @@ def _tanh(z: FloatArray, s: FloatArray) -> None:
 def _gaussian(z: FloatArray, s: FloatArray) -> None:
     for lane in range(LANES):
         a = z[lane]
-        z[lane] = _decay(0.5 * a * a)
+        z[lane] = decay(0.5 * a * a)
         s[lane] = -a * z[lane]
 
 
@@ -253,15 +246,15 @@ def _gaussian(z: FloatArray, s: FloatArray) -> None:
 def _softplus(z: FloatArray, s: FloatArray) -> None:
     for lane in range(LANES):
         a = z[lane]
-        e = _decay(abs(a))
-        z[lane] = max(a, 0.0) + _log1p(e)
+        e = decay(abs(a))
+        z[lane] = max(a, 0.0) + log1p(e)
         s[lane] = (1.0 if a >= 0.0 else e) / (1.0 + e)
 
 
 @vectorised
 def _logistic(z: FloatArray, s: FloatArray) -> None:
     for lane in range(LANES):
-        e = _decay(abs(z[lane]))
+        e = decay(abs(z[lane]))
         z[lane] = (1.0 if z[lane] >= 0.0 else e) / (1.0 + e)
         s[lane] = z[lane] * (1.0 - z[lane])
 
@@ -270,56 +263,7 @@ def _logistic(z: FloatArray, s: FloatArray) -> None:
 def _silu(z: FloatArray, s: FloatArray) -> None:
     for lane in range(LANES):
         a = z[lane]
-        e = _decay(abs(a))
+        e = decay(abs(a))
         sigmoid = (1.0 if a >= 0.0 else e) / (1.0 + e)
         z[lane] = a * sigmoid
         s[lane] = sigmoid * (1.0 + a * (1.0 - sigmoid))
-
-
-@fused
-def _decay(size: float) -> float:
-    """Give e^−size for a size of 0 or more; see :mod:`aga.potential.elementary`."""
-    t = max(-size, -700.0)
-    z = t * _LOG2_E + _ROUND
-    k = z - _ROUND
-    f = (t - k * _LN2_HIGH) - k * _LN2_LOW
-    p = _EXP[12]
-    p = p * f + _EXP[11]
-    p = p * f + _EXP[10]
-    p = p * f + _EXP[9]
-    p = p * f + _EXP[8]
-    p = p * f + _EXP[7]
-    p = p * f + _EXP[6]
-    p = p * f + _EXP[5]
-    p = p * f + _EXP[4]
-    p = p * f + _EXP[3]
-    p = p * f + _EXP[2]
-    p = p * f + 1.0
-    p = p * f + 1.0
-    bits = np.float64(z).view(np.int64) << np.int64(52)
-    return float(np.int64(np.float64(p).view(np.int64) + bits).view(np.float64))
-
-
-@fused
-def _log1p(e: float) -> float:
-    """Give ln(1 + e) = 2 artanh(e/(2 + e)) for e from 0 to 1."""
-    u = e / (2.0 + e)
-    q = u * u
-    p = _ATANH[16]
-    p = p * q + _ATANH[15]
-    p = p * q + _ATANH[14]
-    p = p * q + _ATANH[13]
-    p = p * q + _ATANH[12]
-    p = p * q + _ATANH[11]
-    p = p * q + _ATANH[10]
-    p = p * q + _ATANH[9]
-    p = p * q + _ATANH[8]
-    p = p * q + _ATANH[7]
-    p = p * q + _ATANH[6]
-    p = p * q + _ATANH[5]
-    p = p * q + _ATANH[4]
-    p = p * q + _ATANH[3]
-    p = p * q + _ATANH[2]
-    p = p * q + _ATANH[1]
-    p = p * q + _ATANH[0]
-    return p * u

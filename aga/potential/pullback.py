@@ -70,7 +70,8 @@ def pair_adjoint(plan: Plan, block: Block, bar: FloatArray, g: FloatArray) -> No
             if plan.degree == QUARTIC:
                 quartic_pull(unit, w, slope, lanes, D, square, out)
             else:
-                monomial_pull(block, lanes, (below[0], below[1], below[2]), square)
+                spans = (below[0], below[1], below[2])
+                monomial_pull(unit, block.m, w, slope, lanes, spans, D, square, out)
 
 
 @vectorised

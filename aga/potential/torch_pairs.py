@@ -10,14 +10,8 @@ import torch
 from torch import Tensor
 
 from aga.potential.batch import Batch
-from aga.potential.neighbours import (
-    MIN_DISTANCE,
-    Pairs,
-    _image_ranges,
-    _refuse,
-    _species,
-    find_pairs,
-)
+from aga.potential.neighbours import MIN_DISTANCE, Pairs, find_pairs
+from aga.potential.soundness import image_ranges, refuse, species_of
 from aga.structure.candidate import FloatArray, IntArray
 
 __all__ = ["DevicePairs", "find_device_pairs", "to_device"]
@@ -98,9 +92,9 @@ def find_device_pairs(
     aga.errors.StructureError
         As :func:`aga.potential.neighbours.find_pairs`.
     """
-    species = _species(batch, numbers)
+    species = species_of(batch, numbers)
     # Fractional differences are wrapped to within ½, so this many images suffice on each side.
-    reach = np.floor(_image_ranges(batch, cutoff) + 0.5 + 1e-9).astype(np.int64)
+    reach = np.floor(image_ranges(batch, cutoff) + 0.5 + 1e-9).astype(np.int64)
     images = (2 * reach + 1).prod(axis=1)
     if (batch.counts**2 * images).sum() > MAX_CANDIDATES:
         return to_device(find_pairs(batch, cutoff, numbers), device)
@@ -109,7 +103,7 @@ def find_device_pairs(
     r = torch.linalg.vector_norm(vectors, dim=1)
     if len(r) and float(r.min()) < MIN_DISTANCE:
         where = int(batch.owners[int(first[r.argmin()])])
-        _refuse(batch, where, f"two atoms stand on one point ({float(r.min()):.1e} Å apart)")
+        refuse(batch, where, f"two atoms stand on one point ({float(r.min()):.1e} Å apart)")
     elements, atoms = len(numbers), len(species)
     rows = first * elements + grid.species[second]
     ends = torch.cumsum(torch.bincount(rows, minlength=atoms * elements), dim=0)
