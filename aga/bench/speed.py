@@ -137,7 +137,7 @@ def _side_by_side(
             for cores in core_counts():
                 progress(f"{title}, {cores} {'core' if cores == 1 else 'cores'}")
                 with threads(1):
-                    samples = interleave(_contestants(case, form, cores), options.repeats)
+                    samples = interleave(_contestants(case, form, cores), options.repeats).merged()
                 said = {"case": case.name, "form": form, "threads": cores}
                 rows.append(said | _row(case, samples))
                 peers += [said | _peer(case, samples, name) for name in PEERS]
@@ -163,7 +163,9 @@ def _contestants(case: Case, form: Form, cores: int) -> dict[str, Callable[[], o
     committee, batch = NetworkCommittee([model], threads=cores), Batch.pack(candidates)
     calls: dict[str, Callable[[], object]] = {"ours": lambda: committee.evaluate(batch)}
     for name, variant in _VARIANTS.items():
-        calls[name] = partial(_on_cores, TorchTriplets(model, variant), candidates, cores)
+        peer = TorchTriplets(model, variant)
+        for count in {1, cores}:  # torch may be quicker with one thread, so it has the choice
+            calls[f"{name}@{count}"] = partial(_on_cores, peer, candidates, count)
     if installed():
         calls["dscribe"] = dscribe_values(case.form(form), candidates, cores)
     return calls

@@ -27,6 +27,15 @@ class Samples:
 
     seconds: Mapping[str, Sequence[float]]
 
+    def merged(self) -> Samples:
+        """Make one of those with the same name before an @: the quickest of them in each round."""
+        rounds: dict[str, list[Sequence[float]]] = {}
+        for name, seconds in self.seconds.items():
+            rounds.setdefault(name.partition("@")[0], []).append(seconds)
+        return Samples(
+            {name: [*map(min, zip(*all_, strict=True))] for name, all_ in rounds.items()}
+        )
+
     def median(self, name: str) -> float:
         """Give the median of one contestant in seconds."""
         return statistics.median(self.seconds[name])

@@ -121,6 +121,11 @@ def test_contestants_take_turns() -> None:
     assert len(samples.seconds["a"]) == 3
 
 
+def test_who_may_choose_is_as_quick_as_the_quickest() -> None:
+    samples = Samples({"ours": [1.0, 1.0], "peer@1": [3.0, 9.0], "peer@2": [5.0, 2.0]}).merged()
+    assert samples.seconds == {"ours": [1.0, 1.0], "peer": [3.0, 2.0]}
+
+
 def test_ratios_are_taken_round_by_round() -> None:
     samples = Samples({"ours": [1.0, 10.0, 2.0], "peer": [3.0, 30.0, 8.0]})
     assert samples.median("ours") == 2.0
