@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from aga.potential.functions import FunctionSet
     from aga.potential.model import Model
+    from aga.potential.symmetry.functions import FunctionSet
     from aga.store.repository import Repository
 
 settings.register_profile(
@@ -132,7 +132,7 @@ def make_member() -> Callable[..., Model]:
     from aga.potential.guard import Repulsion
     from aga.potential.model import Model
     from aga.potential.network import initialise
-    from aga.potential.presets import automatic
+    from aga.potential.symmetry.presets import automatic
     from aga.rng import stream
 
     def make(

@@ -13,11 +13,11 @@ from ase.build import bulk
 from ase.spacegroup import crystal
 
 from aga.errors import InputError
-from aga.potential.functions import FunctionSet
 from aga.potential.guard import Repulsion
 from aga.potential.model import Model
 from aga.potential.network import initialise
-from aga.potential.presets import preset
+from aga.potential.symmetry.functions import FunctionSet
+from aga.potential.symmetry.presets import preset
 from aga.rng import derive_seed, stream
 from aga.structure.candidate import Candidate
 from aga.structure.geometry import DistanceLimits

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from aga.bench.cases import HIDDEN, Form
-from aga.potential.functions import FunctionSet
 from aga.potential.neighbours import Pairs
 from aga.potential.network import parameter_count
+from aga.potential.symmetry.functions import FunctionSet
 
 __all__ = ["Counts", "Work", "count", "count_work"]
 

@@ -16,13 +16,13 @@ from ase.spacegroup import crystal
 from aga.bench.timing import interleave
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
-from aga.potential.device import Device, Precision, choose_device
-from aga.potential.functions import FunctionSet
+from aga.potential.device.choice import Device, Precision, choose_device
+from aga.potential.device.committee import DeviceCommittee
 from aga.potential.guard import Repulsion
 from aga.potential.model import Model
 from aga.potential.network import initialise
-from aga.potential.presets import preset
-from aga.potential.torch_committee import DeviceCommittee
+from aga.potential.symmetry.functions import FunctionSet
+from aga.potential.symmetry.presets import preset
 from aga.rng import derive_seed, stream
 from aga.structure.candidate import Candidate
 

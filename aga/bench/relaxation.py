@@ -14,7 +14,7 @@ from ase.optimize import FIRE
 
 from aga.potential.calculator import CommitteeCalculator
 from aga.potential.kinds import AnyCommittee
-from aga.potential.relax import BatchedRelaxer, Limits
+from aga.potential.relax.relaxer import BatchedRelaxer, Limits
 from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Relaxed

@@ -202,20 +202,23 @@ def _committee(case: Case, options: Options, progress: Progress) -> dict[str, An
     progress(f"{case.title}, committee of four, and two cores")
     models, batch = case.models("wide"), Batch.pack(case.candidates)
     one, every = NetworkCommittee(models[:1]), NetworkCommittee(models)
-    calls: dict[str, Callable[[], object]] = {
+    two = NetworkCommittee(models[:1], threads=max(core_counts()))
+    members: dict[str, Callable[[], object]] = {
         "one": lambda: one.evaluate(batch),
         "every": lambda: every.evaluate(batch),
         "spread": lambda: every.predict(case.candidates),
     }
-    if max(core_counts()) > 1:
-        two = NetworkCommittee(models[:1], threads=2)
-        calls["two cores"] = lambda: two.evaluate(batch)
+    cores: dict[str, Callable[[], object]] = {
+        "one": members["one"],
+        "two": lambda: two.evaluate(batch),
+    }
     with threads(1):
-        samples = interleave(calls, options.repeats)
+        samples = interleave(members, options.repeats)
+        shared = interleave(cores, options.repeats)
     return {
         "committee_cost_ratio": samples.ratio("every", "one"),
         "committee_with_force_spread_ratio": samples.ratio("spread", "one"),
-        "two_core_ratio": samples.ratio("one", "two cores") if "two cores" in calls else None,
+        "two_core_ratio": shared.ratio("one", "two") if two.threads.count > 1 else None,
     }
 
 

@@ -15,6 +15,10 @@ __all__ = ["Samples", "interleave"]
 SHORTEST = 0.02
 """Seconds that one sample takes at least; quicker calls are repeated."""
 
+SETTLE = 0.1
+"""Seconds between two contestants: threads and processes of the last one still spin, waiting for
+more work, and would take a core from the next."""
+
 LONG = 1.0
 """Seconds after which the first call is warm-up enough."""
 
@@ -57,6 +61,9 @@ def interleave(calls: Mapping[str, Callable[[], object]], rounds: int) -> Sample
     with _no_collector():
         for _ in range(rounds):
             for name, call in calls.items():
+                time.sleep(SETTLE)
+                if inner[name] > 1:
+                    call()  # finds its data in the caches, as the others of its sample will
                 seconds[name].append(_sample(call, inner[name]))
     return Samples(seconds)
 

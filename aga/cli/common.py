@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from aga.config.schema import Settings
     from aga.errors import Problem
-    from aga.potential.device import Device
+    from aga.potential.device.choice import Device
     from aga.store.handle import SearchHandle
     from aga.store.repository import Repository
 
@@ -135,7 +135,7 @@ def check_device(wanted: str) -> Device:
     from typing import cast, get_args
 
     from aga.errors import InputError
-    from aga.potential.device import Device, choose_device
+    from aga.potential.device.choice import Device, choose_device
 
     if wanted not in get_args(Device):
         known = ", ".join(get_args(Device))

@@ -13,7 +13,7 @@ from aga.cli.members import ForceOption, IterationOption, ModelOption, Place, op
 
 if TYPE_CHECKING:
     from aga.potential.kinds import AnyModel
-    from aga.potential.n2p2_input import Units
+    from aga.potential.n2p2.input import Units
 
 __all__ = ["export", "import_folder", "show"]
 
@@ -114,7 +114,7 @@ def import_folder(
     as_json: JsonOption = False,
 ) -> None:
     """Turn a potential of n2p2 or RuNNer into a model file."""
-    from aga.potential.n2p2_read import read_n2p2
+    from aga.potential.n2p2.read import read_n2p2
     from aga.report.files import check_new, write_whole
     from aga.report.model_tables import model_document
 
@@ -135,7 +135,7 @@ def _units(text: str | None) -> Units | None:
     from typing import get_args
 
     from aga.errors import InputError
-    from aga.potential.n2p2_input import Units
+    from aga.potential.n2p2.input import Units
 
     for known in get_args(Units):
         if text == known:
@@ -162,7 +162,7 @@ def _write_n2p2(members: dict[int, AnyModel], folder: Path, *, force: bool) -> l
     """Write one member into the folder, or several into folders below it."""
     from aga.errors import ModelError
     from aga.potential.model import Model
-    from aga.potential.n2p2_write import write_n2p2
+    from aga.potential.n2p2.write import write_n2p2
 
     files = []
     for number, model in members.items():

@@ -13,7 +13,7 @@ from aga.cli.models import export, import_folder, show
 from aga.cli.predicting import calibrate, evaluate
 
 if TYPE_CHECKING:
-    from aga.potential.functions import FunctionSet
+    from aga.potential.symmetry.functions import FunctionSet
 
 __all__ = ["register"]
 
@@ -96,7 +96,7 @@ def functions(  # noqa: PLR0913 - each is an option of the command
 
 def _function_set(elements: str, preset: str | None, cutoff: float | None) -> FunctionSet:
     from aga.config.schema import PotentialSettings
-    from aga.potential import presets
+    from aga.potential.symmetry import presets
 
     symbols = elements.replace(",", " ").split()
     if preset is not None:

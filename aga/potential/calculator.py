@@ -13,7 +13,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from aga.errors import InputError, ModelError
 from aga.potential.atoms import enclosed, own_stress, predict_atoms
 from aga.potential.batch import Batch, BatchEvaluator, stress_from_strain
-from aga.potential.device import Device
+from aga.potential.device.choice import Device
 from aga.potential.kinds import AnyCommittee, AnyModel, load_model, make_committee
 
 __all__ = ["CommitteeCalculator", "read_committee", "read_member"]

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from aga.potential.batch import Batch
-from aga.potential.deep_frame import LocalFrame, LocalFrameDescriptor
-from aga.potential.descriptor import Descriptor
-from aga.potential.functions import FunctionSet
+from aga.potential.deep.frame import LocalFrame, LocalFrameDescriptor
 from aga.potential.neighbours import Pairs
+from aga.potential.symmetry.descriptor import Descriptor
+from aga.potential.symmetry.functions import FunctionSet
 from aga.potential.threads import Threads
 from aga.structure.candidate import FloatArray
 

@@ -94,7 +94,7 @@ def cutoff_row(
     """Write f_c(r) to ``cut[c, 0]`` and df_c/dr in Å⁻¹ to ``cut[c, 1]`` for n distances.
 
     ``how`` is the form, the share of the cutoff below which f_c is 1, and the cutoff in Å; see
-    :data:`aga.potential.functions.CutoffFunction`.
+    :data:`aga.potential.symmetry.functions.CutoffFunction`.
     """
     form, inner, cutoff = how
     start, width = inner * cutoff, (1.0 - inner) * cutoff

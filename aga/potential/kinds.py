@@ -8,13 +8,13 @@ from typing import Any
 from aga.errors import ModelError
 from aga.potential import files
 from aga.potential.committee import NetworkCommittee
-from aga.potential.deep_committee import DeepCommittee
-from aga.potential.deep_model import KIND, DeepModel
+from aga.potential.deep.committee import DeepCommittee
+from aga.potential.deep.model import KIND, DeepModel
 from aga.potential.descriptors import FUNCTIONS
-from aga.potential.device import Device, Precision, choose_device
-from aga.potential.functions import FunctionSet
+from aga.potential.device.choice import Device, Precision, choose_device
+from aga.potential.device.committee import SMALL, DeviceCommittee
 from aga.potential.model import Model
-from aga.potential.torch_committee import SMALL, DeviceCommittee
+from aga.potential.symmetry.functions import FunctionSet
 from aga.structure.candidate import FloatArray
 
 __all__ = ["AnyCommittee", "AnyModel", "load_model", "make_committee"]

@@ -11,9 +11,9 @@ import numpy as np
 from aga.errors import ModelError
 from aga.potential import files
 from aga.potential.descriptors import FUNCTIONS, Functions, kind_of
-from aga.potential.functions import FunctionSet
 from aga.potential.guard import Repulsion
 from aga.potential.network import Activation, Weights, shapes
+from aga.potential.symmetry.functions import FunctionSet
 from aga.structure.candidate import FloatArray, IntArray
 
 __all__ = ["Model"]

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from aga.potential.descriptors import Functions, kind_of
-from aga.potential.functions import FunctionSet
 from aga.potential.kinds import AnyModel
 from aga.potential.model import Model
+from aga.potential.symmetry.functions import FunctionSet
 from aga.report.potential_tables import function_rows, functions_table
 
 __all__ = ["model_details", "model_document"]

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aga.potential.functions import Angular, FunctionSet, Radial
+from aga.potential.symmetry.functions import Angular, FunctionSet, Radial
 from aga.structure.protocols import Prediction
 from aga.units import EV_PER_A3_IN_GPA
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from aga.errors import NotFoundError
 from aga.potential.atoms import predict_many
-from aga.potential.device import Device
+from aga.potential.device.choice import Device
 from aga.store.repository import Repository
 from aga.structure.protocols import Frame, Prediction
 from aga.tasks.steps.learn import load_committee

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from aga.config.schema import Settings
 from aga.errors import InputError
-from aga.potential.deep_frame import LocalFrame
+from aga.potential.deep.frame import LocalFrame
 from aga.potential.descriptors import Functions
-from aga.potential.functions import FunctionSet
 from aga.potential.model import Model
 from aga.potential.network import Weights, flatten, initialise
-from aga.potential.presets import automatic, preset
+from aga.potential.symmetry.functions import FunctionSet
+from aga.potential.symmetry.presets import automatic, preset
 from aga.rng import derive_seed
 from aga.training.dataset import Dataset, Standard, describe, standardise
 from aga.training.evaluators import make_evaluator

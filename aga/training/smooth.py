@@ -12,10 +12,10 @@ from torch import Tensor
 
 from aga.config.schema import Settings
 from aga.potential.batch import Batch
-from aga.potential.deep_model import DeepModel, DeepStandard, element_networks, network_names
-from aga.potential.deep_network import draw_embedding, evaluate_deep, second_moments, sums
-from aga.potential.deep_pairs import distances
-from aga.potential.deep_smooth import DeepSmooth, Neighbourhood, pack, smooth_weight
+from aga.potential.deep.model import DeepModel, DeepStandard, element_networks, network_names
+from aga.potential.deep.network import draw_embedding, evaluate_deep, second_moments, sums
+from aga.potential.deep.pairs import distances
+from aga.potential.deep.smooth import DeepSmooth, Neighbourhood, pack, smooth_weight
 from aga.potential.neighbours import Pairs, find_pairs
 from aga.potential.network import Activation, Weights, flatten, initialise, shapes
 from aga.rng import derive_seed

@@ -12,7 +12,7 @@ from aga.config import Settings
 from aga.cycle import Outcome, Trained, run_search
 from aga.oracle.registry import build_oracle
 from aga.potential.kinds import AnyCommittee, AnyModel, load_model, make_committee
-from aga.potential.relax import BatchedRelaxer, Limits
+from aga.potential.relax.relaxer import BatchedRelaxer, Limits
 from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
 

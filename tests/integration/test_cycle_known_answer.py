@@ -12,7 +12,7 @@ from aga.config import Settings
 from aga.cycle import Outcome, Trained, run_search
 from aga.oracle.registry import build_oracle
 from aga.potential.committee import NetworkCommittee
-from aga.potential.relax import BatchedRelaxer
+from aga.potential.relax.relaxer import BatchedRelaxer
 from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
 

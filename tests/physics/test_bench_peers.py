@@ -11,9 +11,9 @@ from aga.bench.peers.torch_triplets import TorchTriplets, Variant
 from aga.errors import InputError
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
-from aga.potential.descriptor import Descriptor
-from aga.potential.functions import Angular, FunctionSet
 from aga.potential.model import Model
+from aga.potential.symmetry.descriptor import Descriptor
+from aga.potential.symmetry.functions import Angular, FunctionSet
 from aga.structure.geometry import shortest_distances
 
 FORMS: tuple[Form, ...] = ("wide", "narrow")

@@ -12,7 +12,7 @@ from aga.potential.committee import NetworkCommittee
 from aga.potential.guard import Repulsion
 from aga.potential.model import Model
 from aga.potential.network import Activation, initialise
-from aga.potential.presets import automatic
+from aga.potential.symmetry.presets import automatic
 from aga.rng import stream
 from aga.structure.candidate import Candidate, FloatArray
 

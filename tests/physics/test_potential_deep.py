@@ -18,10 +18,10 @@ from scipy.spatial.transform import Rotation
 
 from aga.errors import InputError, ModelError, StructureError
 from aga.potential.batch import Batch
-from aga.potential.deep_frame import LocalFrame, LocalFrameDescriptor
-from aga.potential.deep_model import DeepModel, DeepStandard, network_names
-from aga.potential.deep_network import draw_embedding
-from aga.potential.deep_smooth import DeepSmooth, pack, smooth_weight
+from aga.potential.deep.frame import LocalFrame, LocalFrameDescriptor
+from aga.potential.deep.model import DeepModel, DeepStandard, network_names
+from aga.potential.deep.network import draw_embedding
+from aga.potential.deep.smooth import DeepSmooth, pack, smooth_weight
 from aga.potential.guard import Repulsion
 from aga.potential.kinds import AnyCommittee, AnyModel, make_committee
 from aga.potential.model import Model

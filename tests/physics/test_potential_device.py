@@ -10,14 +10,14 @@ import torch
 from ase.data import atomic_numbers
 from torch import Tensor
 
-from aga.potential import torch_descriptor
 from aga.potential.batch import Batch
-from aga.potential.descriptor import Descriptor
-from aga.potential.device import Precision, choose_device
-from aga.potential.functions import Angular, CutoffFunction, FunctionSet, Radial
-from aga.potential.presets import preset
-from aga.potential.torch_descriptor import TorchDescriptor
-from aga.potential.torch_pairs import to_device
+from aga.potential.device.choice import Precision, choose_device
+from aga.potential.device.choice import descriptor as torch_descriptor
+from aga.potential.device.descriptor import TorchDescriptor
+from aga.potential.device.pairs import to_device
+from aga.potential.symmetry.descriptor import Descriptor
+from aga.potential.symmetry.functions import Angular, CutoffFunction, FunctionSet, Radial
+from aga.potential.symmetry.presets import preset
 from aga.rng import stream
 from aga.structure.candidate import Candidate, FloatArray
 

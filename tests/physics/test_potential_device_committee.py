@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from aga.errors import ModelError, SiteError, StructureError
-from aga.potential import device as device_module
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
-from aga.potential.device import Precision, choose_device
+from aga.potential.device.choice import Precision, choose_device
+from aga.potential.device.choice import choice as device_module
+from aga.potential.device.committee import DeviceCommittee
+from aga.potential.device.pairs import DevicePairs, find_device_pairs, to_device
 from aga.potential.guard import Repulsion
 from aga.potential.kinds import make_committee
 from aga.potential.model import Model
 from aga.potential.neighbours import find_pairs
 from aga.potential.network import initialise
-from aga.potential.presets import preset
-from aga.potential.torch_committee import DeviceCommittee
-from aga.potential.torch_pairs import DevicePairs, find_device_pairs, to_device
+from aga.potential.symmetry.presets import preset
 from aga.rng import stream
 from aga.structure.candidate import Candidate, FloatArray
 
@@ -79,7 +79,7 @@ def test_neighbours_found_on_a_device_are_those_found_on_the_host() -> None:
 
 def test_large_cells_take_the_list_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     found = find_device_pairs(BATCH, 5.0, (8, 22), CPU)
-    monkeypatch.setattr("aga.potential.torch_pairs.MAX_CANDIDATES", 0)
+    monkeypatch.setattr("aga.potential.device.pairs.MAX_CANDIDATES", 0)
     assert as_sets(find_device_pairs(BATCH, 5.0, (8, 22), CPU)) == as_sets(found)
 
 

@@ -9,11 +9,11 @@ import pytest
 from aga.config.schema import Settings
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
-from aga.potential.descriptor import Descriptor
 from aga.potential.guard import Repulsion
 from aga.potential.model import Model
-from aga.potential.n2p2_read import UNBOUNDED, read_n2p2
-from aga.potential.n2p2_write import write_n2p2
+from aga.potential.n2p2.read import UNBOUNDED, read_n2p2
+from aga.potential.n2p2.write import write_n2p2
+from aga.potential.symmetry.descriptor import Descriptor
 from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame

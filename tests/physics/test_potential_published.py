@@ -17,10 +17,10 @@ from ase.io import read
 
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
+from aga.potential.device.committee import DeviceCommittee
 from aga.potential.model import Model
-from aga.potential.n2p2_read import BOHR, HARTREE, read_n2p2
-from aga.potential.n2p2_write import write_n2p2
-from aga.potential.torch_committee import DeviceCommittee
+from aga.potential.n2p2.read import BOHR, HARTREE, read_n2p2
+from aga.potential.n2p2.write import write_n2p2
 from aga.structure.candidate import Candidate, FloatArray
 
 pytestmark = pytest.mark.shared_data

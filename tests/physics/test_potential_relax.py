@@ -12,9 +12,9 @@ from ase.optimize import FIRE
 
 from aga.errors import InputError, StructureError
 from aga.potential.batch import Batch, Evaluation, stress_from_strain
-from aga.potential.minimise import Optimizer
 from aga.potential.neighbours import find_pairs
-from aga.potential.relax import BatchedRelaxer, Limits
+from aga.potential.relax.minimise import Optimizer
+from aga.potential.relax.relaxer import BatchedRelaxer, Limits
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Prediction, Relaxed
 

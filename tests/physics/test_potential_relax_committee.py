@@ -9,9 +9,9 @@ from aga.config import Settings
 from aga.oracle.tersoff import Tersoff
 from aga.potential.calculator import CommitteeCalculator
 from aga.potential.committee import NetworkCommittee
-from aga.potential.minimise import Optimizer
 from aga.potential.model import Model
-from aga.potential.relax import BatchedRelaxer, Limits, RelaxTimings
+from aga.potential.relax.minimise import Optimizer
+from aga.potential.relax.relaxer import BatchedRelaxer, Limits, RelaxTimings
 from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame

@@ -13,8 +13,8 @@ from ase.optimize import FIRE
 
 from aga.config import SearchSettings
 from aga.potential.batch import Batch, Evaluation
-from aga.potential.minimise import Optimizer
-from aga.potential.relax import BatchedRelaxer, Limits
+from aga.potential.relax.minimise import Optimizer
+from aga.potential.relax.relaxer import BatchedRelaxer, Limits
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Prediction
 from aga.structure.symmetry import space_group

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from ase.data import atomic_numbers
 
-from aga.potential import tangents
 from aga.potential.batch import Batch, stress_from_strain
-from aga.potential.descriptor import Descriptor
-from aga.potential.functions import Angular, CutoffFunction, FunctionSet, Radial
-from aga.potential.plan import make_plan
-from aga.potential.presets import automatic, preset
+from aga.potential.symmetry import tangents
+from aga.potential.symmetry.descriptor import Descriptor
+from aga.potential.symmetry.functions import Angular, CutoffFunction, FunctionSet, Radial
+from aga.potential.symmetry.plan import make_plan
+from aga.potential.symmetry.presets import automatic, preset
 from aga.structure.candidate import Candidate, FloatArray
 
 ANATASE = np.array([[3.785, 0.0, 0.0], [0.0, 3.785, 0.0], [1.8925, 1.8925, 4.757]])

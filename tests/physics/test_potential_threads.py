@@ -11,11 +11,11 @@ import torch
 from aga.errors import InputError, StructureError
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
-from aga.potential.functions import Angular, FunctionSet
 from aga.potential.guard import Repulsion
 from aga.potential.model import Model
 from aga.potential.network import initialise
-from aga.potential.presets import automatic
+from aga.potential.symmetry.functions import Angular, FunctionSet
+from aga.potential.symmetry.presets import automatic
 from aga.potential.threads import Threads, dealt, shares
 from aga.structure.candidate import Candidate
 

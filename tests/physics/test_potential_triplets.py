@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from ase.data import atomic_numbers
 
-from aga.potential import triplet_tangents, triplets
 from aga.potential.batch import Batch, stress_from_strain
-from aga.potential.functions import Angular, FunctionSet, Radial
 from aga.potential.neighbours import Pairs, find_pairs
-from aga.potential.plan import by_moments
-from aga.potential.presets import preset
-from aga.potential.triplet_plan import TripletPlan, make_triplet_plan
+from aga.potential.symmetry import triplet_tangents, triplets
+from aga.potential.symmetry.functions import Angular, FunctionSet, Radial
+from aga.potential.symmetry.plan import by_moments
+from aga.potential.symmetry.presets import preset
+from aga.potential.symmetry.triplet_plan import TripletPlan, make_triplet_plan
 from aga.structure.candidate import Candidate, FloatArray, IntArray
 
 ANATASE = np.array([[3.785, 0.0, 0.0], [0.0, 3.785, 0.0], [1.8925, 1.8925, 4.757]])

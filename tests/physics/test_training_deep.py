@@ -17,7 +17,7 @@ from matscipy.calculators.manybody.explicit_forms.tersoff_brenner import (
 
 from aga.config.schema import Settings
 from aga.errors import DataError, InputError, SearchFailedError
-from aga.potential.deep_model import DeepModel
+from aga.potential.deep.model import DeepModel
 from aga.potential.kinds import load_model, make_committee
 from aga.potential.model import Model
 from aga.rng import stream

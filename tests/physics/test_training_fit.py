@@ -18,7 +18,7 @@ from aga.errors import DataError, SearchFailedError
 from aga.potential.committee import NetworkCommittee
 from aga.potential.guard import Repulsion
 from aga.potential.network import initialise
-from aga.potential.presets import automatic
+from aga.potential.symmetry.presets import automatic
 from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from aga.potential.batch import Batch
-from aga.potential.descriptor import Descriptor
-from aga.potential.functions import Angular, CutoffFunction, FunctionSet, Radial
-from aga.potential.presets import automatic
+from aga.potential.symmetry.descriptor import Descriptor
+from aga.potential.symmetry.functions import Angular, CutoffFunction, FunctionSet, Radial
+from aga.potential.symmetry.presets import automatic
 from aga.structure.candidate import Candidate, FloatArray
 
 SEEDS = st.integers(0, 10**6)

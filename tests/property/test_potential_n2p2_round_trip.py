@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aga.potential.functions import Angular, FunctionSet, Radial
 from aga.potential.model import Model
-from aga.potential.n2p2_read import read_n2p2
-from aga.potential.n2p2_write import write_n2p2
+from aga.potential.n2p2.read import read_n2p2
+from aga.potential.n2p2.write import write_n2p2
 from aga.potential.network import evaluate, initialise
+from aga.potential.symmetry.functions import Angular, FunctionSet, Radial
 from aga.rng import stream
 
 ELEMENTS = ("Au", "H", "O", "Ti")  # n2p2 numbers them by atomic number: H, O, Ti, Au

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aga.cli.main import main
-from aga.potential.functions import Angular, FunctionSet, Radial
-from aga.potential.presets import automatic, preset
+from aga.potential.symmetry.functions import Angular, FunctionSet, Radial
+from aga.potential.symmetry.presets import automatic, preset
 from aga.report.potential_tables import functions_table
 
 PRESET = ["potential", "functions", "--elements", "Ti,O", "--preset", "tio2"]

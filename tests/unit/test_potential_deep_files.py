@@ -11,16 +11,16 @@ import torch
 from safetensors.numpy import load, save
 
 from aga.errors import ModelError
-from aga.potential.deep_frame import LocalFrame
-from aga.potential.deep_model import DeepModel, DeepStandard, network_names
-from aga.potential.deep_network import draw_embedding
-from aga.potential.deep_smooth import DeepSmooth
+from aga.potential.deep.frame import LocalFrame
+from aga.potential.deep.model import DeepModel, DeepStandard, network_names
+from aga.potential.deep.network import draw_embedding
+from aga.potential.deep.smooth import DeepSmooth
 from aga.potential.files import SCHEMA, read_model, write_model
 from aga.potential.guard import Repulsion
 from aga.potential.kinds import load_model
 from aga.potential.model import Model
 from aga.potential.network import initialise
-from aga.potential.presets import automatic
+from aga.potential.symmetry.presets import automatic
 from aga.rng import stream
 
 ELEMENTS = ("O", "Ti")

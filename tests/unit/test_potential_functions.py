@@ -5,8 +5,8 @@ import json
 import pytest
 
 from aga.errors import InputError
-from aga.potential.functions import Angular, FunctionSet, Radial
-from aga.potential.presets import automatic, preset
+from aga.potential.symmetry.functions import Angular, FunctionSet, Radial
+from aga.potential.symmetry.presets import automatic, preset
 
 
 def test_the_tio2_preset_is_the_published_one() -> None:

@@ -13,7 +13,7 @@ from aga.potential.files import SCHEMA
 from aga.potential.guard import Repulsion
 from aga.potential.model import Model
 from aga.potential.network import initialise
-from aga.potential.presets import automatic
+from aga.potential.symmetry.presets import automatic
 from aga.rng import stream
 
 

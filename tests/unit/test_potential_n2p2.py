@@ -12,11 +12,11 @@ import torch
 from ase.data import atomic_numbers
 
 from aga.errors import ModelError
-from aga.potential.functions import Angular, FunctionSet, Radial
 from aga.potential.model import Model
-from aga.potential.n2p2_read import BOHR, HARTREE, read_n2p2
-from aga.potential.n2p2_write import write_n2p2
+from aga.potential.n2p2.read import BOHR, HARTREE, read_n2p2
+from aga.potential.n2p2.write import write_n2p2
 from aga.potential.network import evaluate
+from aga.potential.symmetry.functions import Angular, FunctionSet, Radial
 from aga.rng import stream
 from aga.structure.candidate import FloatArray
 

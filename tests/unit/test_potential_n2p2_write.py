@@ -13,14 +13,14 @@ from ase.data import atomic_numbers
 
 from aga.errors import InputError, ModelError
 from aga.potential.batch import Batch
-from aga.potential.functions import Angular, Radial
 from aga.potential.guard import Repulsion, repelled
 from aga.potential.model import Model
-from aga.potential.n2p2_read import read_n2p2
-from aga.potential.n2p2_write import write_n2p2
+from aga.potential.n2p2.read import read_n2p2
+from aga.potential.n2p2.write import write_n2p2
 from aga.potential.neighbours import find_pairs
 from aga.potential.network import Activation, activate, evaluate, initialise
-from aga.potential.presets import automatic
+from aga.potential.symmetry.functions import Angular, Radial
+from aga.potential.symmetry.presets import automatic
 from aga.rng import stream
 from aga.structure.candidate import Candidate
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from aga.potential.functions import Angular, FunctionSet
+from aga.potential.symmetry.functions import Angular, FunctionSet
 from aga.structure.candidate import Candidate, FloatArray
 
 __all__ = ["dscribe_columns", "dscribe_values", "installed"]
@@ -31,8 +31,8 @@ def dscribe_values(
     ----------
     functions
         Cosine cutoff, unshifted, all angular functions wide or all narrow, in the order of
-        :func:`aga.potential.presets.preset`. DScribe computes the same functions for its own
-        order of elements (by atomic number).
+        :func:`aga.potential.symmetry.presets.preset`. DScribe computes the same functions for
+        its own order of elements (by atomic number).
     candidates
         The structures.
     threads

@@ -25,9 +25,9 @@ from torch import Tensor
 
 from aga.errors import InputError
 from aga.potential.batch import Evaluation
-from aga.potential.functions import Angular, FunctionSet
 from aga.potential.guard import Repulsion
 from aga.potential.model import Model
+from aga.potential.symmetry.functions import Angular, FunctionSet
 from aga.structure.candidate import Candidate
 
 __all__ = ["TorchTriplets", "Variant"]

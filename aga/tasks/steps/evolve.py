@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aga.cycle import breed, choose
-from aga.potential.relax import BatchedRelaxer
+from aga.potential.relax.relaxer import BatchedRelaxer
 from aga.search.individual import Individual
 from aga.search.propose import initial_structures
 from aga.structure.protocols import Frame, Relaxed

@@ -8,7 +8,7 @@ from typing import Any
 import aga
 from aga.config.schema import MIN_INITIAL
 from aga.errors import SearchFailedError
-from aga.potential.device import Device, Precision
+from aga.potential.device.choice import Device, Precision
 from aga.potential.kinds import AnyCommittee, load_model, make_committee
 from aga.store.repository import Repository
 from aga.tasks.context import StepContext

@@ -1,0 +1,1 @@
+"""Deep Potential descriptors, their models and committee."""

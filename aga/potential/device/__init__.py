@@ -1,0 +1,1 @@
+"""The committee on a GPU, by PyTorch."""

@@ -1,0 +1,1 @@
+"""Symmetry functions: sets of them, and the kernels that compute them."""
