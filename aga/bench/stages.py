@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-
-import numpy as np
-import torch
+from functools import partial
 
 from aga.bench.cases import Case, Form
 from aga.bench.counts import count, count_work
@@ -13,8 +11,7 @@ from aga.bench.timing import interleave
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
 from aga.potential.guard import repelled
-from aga.potential.model import Model
-from aga.potential.network import Weights, evaluate
+from aga.potential.network_kernel import evaluate_stack
 
 __all__ = ["measure_stages"]
 
@@ -38,11 +35,12 @@ def measure_stages(
     descriptor, batch = committee.descriptor, Batch.pack(case.candidates)
     pairs = descriptor.pairs(batch)
     G, moments = descriptor.values_and_moments(pairs)
-    adjoints = np.ascontiguousarray(_networks(model, G, pairs.species))
+    networks = partial(evaluate_stack, committee.networks, G, pairs.species, mean=True)
+    adjoints = networks()[1][0]
     calls: dict[str, Callable[[], object]] = {
         "neighbours": lambda: descriptor.pairs(batch),
         "values": lambda: descriptor.values_and_moments(pairs),
-        "networks": lambda: _networks(model, G, pairs.species),
+        "networks": networks,
         "vjp": lambda: descriptor.vjp(pairs, adjoints, moments),
         "repulsion": lambda: repelled(model.repulsion, batch, pairs),
     }
@@ -62,15 +60,3 @@ def measure_stages(
         "us_per_atom": times,
         "shares": {name: value / total for name, value in times.items()},
     }
-
-
-def _networks(model: Model, G: np.ndarray, species: np.ndarray) -> np.ndarray:
-    """Give ∂E/∂G (N, D), atoms taken element by element as the committee does."""
-    x, adjoints = torch.from_numpy(G), np.empty_like(G)
-    with torch.no_grad():
-        for element, symbol in enumerate(model.functions.elements):
-            atoms = np.flatnonzero(species == element)
-            weights: Weights = model.weights[symbol]
-            _, adjoint = evaluate(weights, model.activation, x[torch.from_numpy(atoms)])
-            adjoints[atoms] = adjoint[0].numpy()
-    return adjoints

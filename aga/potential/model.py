@@ -99,6 +99,11 @@ class Model:
             remedy="train with potential.descriptor: symmetry_functions",
         )
 
+    @property
+    def traits(self) -> tuple[object, ...]:
+        """What must be the same for all members of a committee."""
+        return self.functions, self.hidden, self.activation, self.repulsion
+
     def arrays(self) -> dict[str, FloatArray]:
         """Give every array by the name it is stored under; matrices are (n_in, n_out)."""
         arrays = {

@@ -11,8 +11,8 @@ from ase.data import atomic_numbers
 from torch import Tensor
 
 from aga.potential.batch import Batch
+from aga.potential.device import descriptor as torch_descriptor
 from aga.potential.device.choice import Precision, choose_device
-from aga.potential.device.choice import descriptor as torch_descriptor
 from aga.potential.device.descriptor import TorchDescriptor
 from aga.potential.device.pairs import to_device
 from aga.potential.symmetry.descriptor import Descriptor

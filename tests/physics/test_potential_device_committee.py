@@ -11,8 +11,8 @@ from torch import Tensor
 from aga.errors import ModelError, SiteError, StructureError
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
+from aga.potential.device import choice as device_module
 from aga.potential.device.choice import Precision, choose_device
-from aga.potential.device.choice import choice as device_module
 from aga.potential.device.committee import DeviceCommittee
 from aga.potential.device.pairs import DevicePairs, find_device_pairs, to_device
 from aga.potential.guard import Repulsion

@@ -152,6 +152,11 @@ class DeepModel:
         """The networks in the order of their names."""
         return [self.weights[name] for name in network_names(self.descriptor.elements)]
 
+    @property
+    def traits(self) -> tuple[object, ...]:
+        """What must be the same for all members of a committee."""
+        return self.descriptor, self.hidden, self.activation, self.repulsion
+
     def arrays(self) -> dict[str, FloatArray]:
         """Give every array by the name it is stored under; matrices are (n_in, n_out)."""
         arrays = self.standard.arrays()

@@ -19,9 +19,8 @@ from aga.potential.model import Model
 from aga.potential.neighbours import Pairs
 from aga.potential.network import evaluate
 from aga.potential.symmetry.functions import FunctionSet
-from aga.potential.votes import Votes, predictions, totals
-from aga.structure.candidate import Candidate, FloatArray
-from aga.structure.protocols import Prediction
+from aga.potential.votes import Votes, Want
+from aga.structure.candidate import FloatArray
 
 __all__ = ["SMALL", "DeviceCommittee"]
 
@@ -86,51 +85,19 @@ class DeviceCommittee(NetworkCommittee):
         aga.errors.StructureError
             Nothing can be computed for a structure; ``facts["index"]`` is its place.
         """
-        if len(batch.numbers) < self.smallest:
-            return super().evaluate(batch)
-        pairs = self.on_device.pairs(batch)
-        atomic, pulled = self._run(pairs, sets=1)
-        energies = totals(atomic, batch)
-        extra = self._repulsion(batch, pairs)
-        return Evaluation(
-            energies=energies.mean(axis=0) + extra.energies,
-            energy_spread=energies.std(axis=0) / batch.counts,
-            gradient=pulled.gradient[0].cpu().numpy() + extra.gradient,
-            strain=_strain(pulled, batch)[0] + extra.strain,
-        )
+        return super().evaluate(batch) if self._few(batch) else self.evaluate_alone(batch)
 
-    def predict(self, candidates: Sequence[Candidate]) -> list[Prediction]:
-        """Give energies, forces, stresses and the spread of each, in the order given.
-
-        Raises
-        ------
-        aga.errors.ModelError
-            An element without a network.
-        aga.errors.StructureError
-            Nothing can be computed for a structure; ``facts["index"]`` is its place.
-        """
-        if not candidates or self._few(candidates):
-            return super().predict(candidates)
-        for candidate in candidates:
-            self.models[0].check_numbers(candidate.numbers, candidate.name)
-        batch = Batch.pack(candidates)
+    def votes(self, batch: Batch, want: Want) -> tuple[Votes, Repelled]:
+        """Give what every member says; see :meth:`VotingCommittee.votes`."""
+        if self._few(batch):
+            return super().votes(batch, want)
         pairs = self.on_device.pairs(batch)
-        atomic, pulled = self._run(pairs, sets=len(self))
+        atomic, pulled = self._run(pairs, {"energies": 0, "mean": 1, "each": len(self)}[want])
         votes = Votes(atomic, pulled.gradient.cpu().numpy(), _strain(pulled, batch))
-        return predictions(batch, votes, self._repulsion(batch, pairs))
+        return votes, self._repulsion(batch, pairs)
 
-    def member_energies(self, candidates: Sequence[Candidate]) -> FloatArray:
-        """Give (M, B) total energies in eV, one row per member."""
-        if self._few(candidates):
-            return super().member_energies(candidates)
-        batch = Batch.pack(candidates)
-        pairs = self.on_device.pairs(batch)
-        total: FloatArray = totals(self._run(pairs, sets=0)[0], batch)
-        total += self._repulsion(batch, pairs).energies
-        return total
-
-    def _few(self, candidates: Sequence[Candidate]) -> bool:
-        return sum(len(candidate) for candidate in candidates) < self.smallest
+    def _few(self, batch: Batch) -> bool:
+        return len(batch.numbers) < self.smallest
 
     def _run(self, pairs: DevicePairs, sets: int) -> tuple[FloatArray, Pulled]:
         """Give atomic energies (M, N), and the derivatives of the mean (1) or of each (M)."""
