@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 __all__ = ["Samples", "interleave"]
 
-SHORTEST = 0.02
+SHORTEST = 0.05
 """Seconds that one sample takes at least; quicker calls are repeated."""
 
 SETTLE = 0.1
-"""Seconds between two contestants: threads and processes of the last one still spin, waiting for
-more work, and would take a core from the next."""
+"""Seconds for which a quick contestant runs before it is measured: threads and processes of the
+last one still spin, waiting for more work, and would take a core from it; its own are not awake."""
 
 LONG = 1.0
 """Seconds after which the first call is warm-up enough."""
@@ -56,16 +56,21 @@ class Samples:
 
 def interleave(calls: Mapping[str, Callable[[], object]], rounds: int) -> Samples:
     """Measure the contestants in turn, ``rounds`` times, after a warm-up of each."""
-    inner = {name: _repetitions(call) for name, call in calls.items()}
+    alone = {name: _alone(call) for name, call in calls.items()}
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     with _no_collector():
         for _ in range(rounds):
             for name, call in calls.items():
-                time.sleep(SETTLE)
-                if inner[name] > 1:
-                    call()  # finds its data in the caches, as the others of its sample will
-                seconds[name].append(_sample(call, inner[name]))
+                if alone[name] < SETTLE:
+                    _settle(call)
+                seconds[name].append(_sample(call, _repetitions(alone[name])))
     return Samples(seconds)
+
+
+def _settle(call: Callable[[], object]) -> None:
+    end = time.perf_counter() + SETTLE
+    while time.perf_counter() < end:
+        call()
 
 
 def _sample(call: Callable[[], object], repetitions: int) -> float:
@@ -75,11 +80,14 @@ def _sample(call: Callable[[], object], repetitions: int) -> float:
     return (time.perf_counter() - start) / repetitions
 
 
-def _repetitions(call: Callable[[], object]) -> int:
+def _alone(call: Callable[[], object]) -> float:
+    """Give the seconds of one call that is not the first."""
     once = _sample(call, 1)
-    if once < LONG:  # the first call may have compiled, or started threads
-        once = max(_sample(call, 1), 1e-9)
-    return min(max(1, math.ceil(SHORTEST / once)), MOST_CALLS)
+    return _sample(call, 1) if once < LONG else once  # it may have compiled, or started threads
+
+
+def _repetitions(alone: float) -> int:
+    return min(max(1, math.ceil(SHORTEST / max(alone, 1e-9))), MOST_CALLS)
 
 
 @contextmanager
