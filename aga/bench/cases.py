@@ -23,7 +23,16 @@ from aga.structure.candidate import Candidate
 from aga.structure.geometry import DistanceLimits
 from aga.structure.random_crystal import random_atoms
 
-__all__ = ["CASES", "HIDDEN", "MEMBERS", "Case", "Form", "make_cases", "random_cells"]
+__all__ = [
+    "CASES",
+    "HIDDEN",
+    "MEMBERS",
+    "Case",
+    "Form",
+    "make_cases",
+    "random_cells",
+    "random_model",
+]
 
 Form = Literal["wide", "narrow"]
 """Angular functions without (G5) and with (G4) the third side of the triangle."""
@@ -72,10 +81,11 @@ class Case:
 
         What is evaluated costs the same with any weights; trained ones are not needed.
         """
-        return [_random_model(self.form(form), member) for member in range(MEMBERS)]
+        return [random_model(self.form(form), member) for member in range(MEMBERS)]
 
 
-def _random_model(functions: FunctionSet, member: int) -> Model:
+def random_model(functions: FunctionSet, member: int) -> Model:
+    """Give a model with weights drawn at random, equal ones for equal members."""
     rng = stream(SEED, "bench", member)
     generator = torch.Generator().manual_seed(derive_seed(SEED, "bench-weights", member))
     shape = (len(functions.elements), functions.size)

@@ -13,23 +13,18 @@ import numpy as np
 import torch
 from ase.spacegroup import crystal
 
+from aga.bench.cases import MEMBERS, random_model
 from aga.bench.timing import interleave
 from aga.potential.batch import Batch
 from aga.potential.committee import NetworkCommittee
 from aga.potential.device.choice import Device, Precision, choose_device
 from aga.potential.device.committee import DeviceCommittee
-from aga.potential.guard import Repulsion
-from aga.potential.model import Model
-from aga.potential.network import initialise
-from aga.potential.symmetry.functions import FunctionSet
 from aga.potential.symmetry.presets import preset
-from aga.rng import derive_seed, stream
+from aga.rng import stream
 from aga.structure.candidate import Candidate
 
 __all__ = ["DeviceOptions", "measure_devices"]
 
-MEMBERS = 4
-HIDDEN = (20, 20)
 SEED = 2016
 PRECISIONS: tuple[Precision, ...] = ("float64", "float32")
 
@@ -71,7 +66,7 @@ def measure_devices(options: DeviceOptions, progress: Callable[[str], None]) -> 
         A GPU is wanted and there is none.
     """
     device = choose_device(options.device)
-    models = [_model(member) for member in range(MEMBERS)]
+    models = [random_model(preset("tio2", ["O", "Ti"]), member) for member in range(MEMBERS)]
     host = NetworkCommittee(models)
     rows = []
     for cells in options.cells:
@@ -149,21 +144,3 @@ def rattled_cells(count: int) -> Sequence[Candidate]:
             )
         )
     return found
-
-
-def _model(member: int) -> Model:
-    functions: FunctionSet = preset("tio2", ["O", "Ti"])
-    rng = stream(SEED, "bench-device", member)
-    generator = torch.Generator().manual_seed(derive_seed(SEED, "bench-device", member))
-    shape = (len(functions.elements), functions.size)
-    return Model(
-        functions=functions,
-        hidden=HIDDEN,
-        activation="softplus",
-        weights={el: initialise(functions.size, HIDDEN, generator) for el in functions.elements},
-        mean=np.zeros(shape),
-        scale=rng.uniform(3.0, 5.0, shape),
-        reference_energies=np.full(len(functions.elements), -5.0),
-        energy_scale=1.0,
-        repulsion=Repulsion(functions.elements),
-    )
