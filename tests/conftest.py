@@ -55,6 +55,17 @@ def _no_shared_data() -> str | None:
     return None if folder.is_dir() else f"{folder} is missing (set AGA_SHARED)"
 
 
+def _no_mpi() -> str | None:
+    from aga.errors import SiteError
+    from aga.parallel.launch import find_launcher
+
+    try:
+        find_launcher(None, 2)
+    except SiteError as error:
+        return str(error)
+    return None
+
+
 def _no_gpu() -> str | None:
     import torch
 
@@ -67,7 +78,7 @@ ABSENT: dict[str, Callable[[], str | None]] = {
     "embedded": _no_embedded,
     "shared_data": _no_shared_data,
     "slurm": lambda: _no_program("sbatch"),
-    "mpi": lambda: _no_program("mpiexec"),
+    "mpi": _no_mpi,
 }
 """Name of a requirement → says why it is absent, or None."""
 

@@ -13,6 +13,7 @@ from aga.potential.kinds import AnyCommittee, make_committee
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
+from aga.training.recipe import Recipe
 
 __all__ = ["trained_committee"]
 
@@ -48,7 +49,7 @@ def trained_committee(*, quick: bool = False, threads: int = 1) -> AnyCommittee:
     ]
     members = range(settings.potential.members)
     return make_committee(
-        [fit_member(frames, settings, member=m, seed=SEED).model for m in members],
+        [fit_member(frames, Recipe.of_search(settings), member=m).model for m in members],
         threads=threads,
     )
 

@@ -21,7 +21,10 @@ INTERRUPTED = 130
 UNEXPECTED = 1
 USAGE = 2
 
-MODULES = ("settings", "run", "ask", "structures", "potential", "database", "bench")
+MODULES = (
+    *("settings", "run", "ask", "structures", "potential", "evaluate", "database", "tune"),
+    "bench",
+)
 """Modules of this package that add commands with their ``register(app)``, as the help has them."""
 
 

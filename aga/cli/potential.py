@@ -123,4 +123,4 @@ def _functions_of_search(
     kind = settings.potential.descriptor
     if kind != "symmetry_functions":
         raise InputError(f"{search} describes atoms by {kind}, which has no symmetry functions")
-    return function_set(settings)
+    return function_set(list(settings.search.atom_counts()), settings.potential)

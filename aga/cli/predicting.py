@@ -161,7 +161,7 @@ class _Told(NamedTuple):
 
 def _on_frames(path: Path, committee: AnyCommittee) -> _Told:
     from aga.potential.atoms import predict_many
-    from aga.training.frames import read_frames
+    from aga.training.formats import read_frames
 
     frames = read_frames(path)
     said = predict_many(committee, [frame.candidate for frame in frames])

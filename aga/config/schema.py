@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from aga.config.base import NonNegative, Positive, Section
 from aga.config.composition import Composition, ElementPair
 from aga.config.potential import DeepSettings, PotentialSettings
+from aga.config.training import TrainingSettings
 
 __all__ = [
     "AcquisitionSettings",
@@ -174,38 +175,6 @@ class SearchSettings(Section):
         """Give the number of atoms of each element in the cell, in alphabetical order."""
         units = self.formula_units or self.composition.default_units()
         return {el: n * units for el, n in sorted(self.composition.counts().items())}
-
-
-class TrainingSettings(Section):
-    """Fitting the committee to the reference method."""
-
-    focal_gamma: NonNegative = Field(
-        0.25, description="γ of the focal weights; 0 is ordinary training"
-    )
-    focal_cap: Positive = Field(20.0, description="largest focal weight of one frame")
-    passes: int = Field(200, ge=1, description="optimizer passes over the data per training")
-    validation_fraction: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="share of the frames, others for each member, kept out of its training; "
-        "they stop it where they are 20 or more",
-    )
-    energy_weight: NonNegative = Field(1.0, description="weight of (ΔE/atom / 0.01 eV)²")
-    force_weight: NonNegative = Field(1.0, description="weight of (ΔF / 0.1 eV/Å)²")
-    stress_weight: NonNegative = Field(1.0, description="weight of (Δvirial/atom / 0.05 eV)²")
-    energy_scale: Positive = Field(
-        0.5, description="eV/atom above the lowest frame at which a frame's weight is halved"
-    )
-    smoothness: NonNegative = Field(
-        10.0, description="weight of the sum of squared network weights against the frames' loss"
-    )
-    start: Literal["previous", "fresh"] = Field(
-        "previous", description="weights a retraining starts from"
-    )
-    data: tuple[Path, ...] = Field(
-        (), description="labelled extended XYZ files that join the data of iteration 0"
-    )
 
 
 class OracleSettings(Section):

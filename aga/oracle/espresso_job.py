@@ -19,7 +19,6 @@ from aga.errors import (
     SettingsError,
 )
 from aga.oracle.base import disk_full_as_error
-from aga.oracle.die_with_parent import CANNOT_START
 from aga.oracle.espresso_input import (
     EspressoOptions,
     Namelists,
@@ -31,6 +30,7 @@ from aga.oracle.espresso_input import (
 from aga.oracle.espresso_output import OUTPUT, check_run
 from aga.oracle.pseudopotentials import KEY, Pseudopotential
 from aga.oracle.runner import SCRATCH, Run, fresh_directory, mark, run
+from aga.parallel.die_with_parent import CANNOT_START
 from aga.structure.candidate import Candidate
 
 __all__ = ["REPAIRS", "Job", "Repair", "Setup", "check_command", "raise_problems", "split_command"]

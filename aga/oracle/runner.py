@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,18 +14,14 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["SCRATCH", "Run", "fresh_directory", "mark", "run"]
+from aga.parallel.process import ended_in_time, start
 
-GRACE = 3.0
-"""Seconds between asking a program to end and ending it."""
+__all__ = ["SCRATCH", "Run", "fresh_directory", "mark", "run"]
 
 SCRATCH = "scratch"
 """Folder inside a run's directory for files that are worth nothing afterwards."""
 
 STATE = "state.json"
-
-# A worker may itself run under MPI; its rank and server must not reach the program's own MPI.
-_PARENT_MPI = ("OMPI_COMM_WORLD_", "OMPI_UNIVERSE_", "PMIX_", "PMI_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,44 +110,15 @@ def run(
     environment
         Variables beside those of this process.
     """
-    start = time.perf_counter()
-    guard = [sys.executable, "-I", "-S", str(Path(__file__).with_name("die_with_parent.py"))]
+    began = time.perf_counter()
     with (directory / stdout).open("wb") as out, (directory / "stderr.txt").open("wb") as err:
-        process = subprocess.Popen(
-            [*guard, str(os.getpid()), *command],
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            env=_environment(environment or {}),
-            start_new_session=True,
+        process = start(
+            command, directory=directory, stdout=out, stderr=err, environment=environment
         )
-        timed_out = False
-        try:
-            process.wait(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            timed_out = True
-            _end_group(process)
-        except BaseException:
-            _end_group(process)
-            raise
+        in_time = ended_in_time(process, timeout)
     return Run(
         directory=directory,
         returncode=process.returncode,
-        timed_out=timed_out,
-        seconds=time.perf_counter() - start,
+        timed_out=not in_time,
+        seconds=time.perf_counter() - began,
     )
-
-
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(_PARENT_MPI)}
-    return {**kept, "OMP_NUM_THREADS": "1", **extra}
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a program with everything it has started."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=GRACE)

@@ -142,7 +142,8 @@ class Label:
 class Frame:
     """A labelled structure: what the committee learns from.
 
-    ``forces`` and stress may be missing in frames of a user's own file (None).
+    ``forces`` and stress may be missing in frames of a user's own file (None). ``group`` is what
+    such a file calls the kind of the structure (bulk, surface, liquid, …), empty without one.
     """
 
     candidate: Candidate
@@ -150,6 +151,7 @@ class Frame:
     forces: FloatArray | None = None
     stress: FloatArray | None = None
     source: str = "reference"
+    group: str = ""
 
     @property
     def name(self) -> str:
@@ -169,6 +171,7 @@ class Frame:
             "forces": None if self.forces is None else self.forces.tolist(),
             "stress": None if self.stress is None else self.stress.tolist(),
             "source": self.source,
+            "group": self.group,
         }
 
     @classmethod
@@ -182,6 +185,7 @@ class Frame:
             candidate=Candidate.from_dict(data["candidate"]),
             energy=float(data["energy"]),
             source=data.get("source", "reference"),
+            group=data.get("group", ""),
             **arrays,
         )
 

@@ -1,32 +1,33 @@
-"""Training of one committee member from labelled frames: inputs, settings, seed → model."""
+"""Training of one committee member from labelled frames: inputs, recipe, member → model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from aga.config.schema import Settings
 from aga.errors import SearchFailedError
+from aga.parallel.ranks import Alone, Ranks
 from aga.potential.kinds import AnyModel
-from aga.potential.network import Weights
-from aga.structure.candidate import FloatArray
+from aga.potential.threads import Threads
+from aga.rng import derive_seed
 from aga.structure.protocols import Frame
-from aga.training.dataset import Labelled
-from aga.training.fixed import function_set, prepare_fixed
+from aga.training.fixed import prepare_fixed
 from aga.training.frames import check_frames, split_frames
-from aga.training.metrics import score
-from aga.training.optimise import Outcome, Part, Progress, optimise
-from aga.training.problem import Material, Problem
+from aga.training.methods.registry import make_method
+from aga.training.optimise import Plan, Progress, optimise
+from aga.training.problem import Material, Problem, Team
+from aga.training.recipe import Recipe
 from aga.training.smooth import prepare_smooth
-from aga.units import EV_PER_A3_IN_GPA
+from aga.training.splits import assign_splits
+from aga.training.state import Checkpoint, TrainingState
+from aga.training.tally import tally
 
-__all__ = ["FitResult", "fit_member", "function_set"]
+__all__ = ["FitResult", "Workshop", "fit_member"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +35,35 @@ class FitResult:
     """What one training gave.
 
     ``model`` the member; ``metrics`` for ``training`` and ``validation`` (None without such
-    frames): ``energy_mae`` meV/atom, ``force_mae`` eV/Å and ``stress_mae`` GPa (None without
-    such labels), ``frames``; ``history`` the losses by pass; ``focal`` the last focal weight of
-    each training frame by name; ``diverged``: no finite loss was reached and ``model`` is the
-    previous one.
+    frames): ``energy_mae`` and ``energy_rmse`` in meV/atom, ``force_…`` in eV/Å, ``stress_…`` in
+    GPa, ``…_r2`` (None without such labels), ``frames``; ``history`` of the looks; ``focal`` the
+    last focal weight of each training frame by name, ``weights`` all of them, look by look;
+    ``quarantined`` the reason by name; ``diverged`` why the training was given up and ``model`` is
+    the previous one, else None.
     """
 
     model: AnyModel
     metrics: dict[str, dict[str, float | None] | None]
     history: tuple[dict[str, Any], ...]
     focal: dict[str, float]
-    diverged: bool = False
+    weights: dict[str, list[float]] = field(default_factory=dict)
+    quarantined: dict[str, str] = field(default_factory=dict)
+    diverged: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Where and by whom a member is trained; none of it changes what comes out.
+
+    ``ranks`` share the frames (their number changes the last digits alone); ``threads`` of each
+    rank; ``checkpoint`` the file that the training is kept in and goes on from; ``progress`` is
+    told of each look.
+    """
+
+    ranks: Ranks = field(default_factory=Alone)
+    threads: int = 1
+    checkpoint: Path | None = None
+    progress: Progress | None = None
 
 
 _PREPARE: dict[str, Callable[[Material], Problem]] = {
@@ -57,134 +76,148 @@ _PREPARE: dict[str, Callable[[Material], Problem]] = {
 
 def fit_member(
     frames: Sequence[Frame],
-    settings: Settings,
+    recipe: Recipe,
     *,
     member: int,
-    seed: int,
     previous: AnyModel | None = None,
-    progress: Progress | None = None,
+    workshop: Workshop | None = None,
 ) -> FitResult:
-    """Train one member; equal arguments give bit-identical weights.
+    """Train one member; equal arguments give bit-identical weights (on one rank and thread).
 
     Parameters
     ----------
     frames
-        Labelled structures, all of them; the member sets its own validation frames aside.
-    settings
-        Elements of the search, potential and training.
+        Labelled structures, all of them; test frames are left out, and the member sets its own
+        validation frames aside.
+    recipe
+        Elements, potential, training and seed.
     member
         Number of the member: its first weights and its validation frames depend on it.
-    seed
-        Seed of the search.
     previous
-        The member's last model. Training starts from it where the settings say so and it has
+        The member's last model. Training starts from it where the recipe says so and it has
         the same functions and layers: the same function, restated for the new standardisation.
-    progress
-        Called with passes done and loss.
+    workshop
+        Where and by whom; here and by one where None.
 
     Raises
     ------
     aga.errors.DataError
         Frames that can't be trained on; names file and frame.
+    aga.errors.InputError
+        The optimizer has no such parameters.
     aga.errors.SearchFailedError
-        No finite loss was reached and there is no previous model to keep.
+        The training diverged and there is no previous model to keep.
     """
-    check_frames(frames, tuple(sorted(settings.search.atom_counts())))
-    places, held = split_frames(
-        frames, settings.training.validation_fraction, seed=seed, member=member
-    )
-    material = Material(
-        frames=[frames[i] for i in places],
-        held=[frames[i] for i in held],
-        settings=settings,
-        previous=previous,
-        seed=seed,
-        member=member,
-    )
+    shop = workshop or Workshop()
+    check_frames(frames, recipe.elements)
+    material = _material(frames, recipe, member, previous, shop)
     names = [frame.name for frame in material.frames]
-    with _one_thread():
-        problem = _PREPARE[settings.potential.descriptor](material)
-        outcome = optimise(
-            problem.start,
-            problem.layout,
-            problem.parts,
-            settings.training,
+    with _threads(shop.threads):
+        method = make_method(recipe.optimizer, recipe.training)
+        problem = _PREPARE[recipe.potential.descriptor](material)
+        plan = Plan(
+            start=problem.start,
             warm=problem.warm,
-            progress=progress,
+            layout=problem.layout,
+            parts=problem.parts,
+            settings=recipe.training,
+            method=method,
+            seed=derive_seed(recipe.seed, "training", member),
+            ranks=shop.ranks,
         )
-        if outcome.vector is None:
-            return _kept(previous, outcome, names)
-        networks = problem.layout.networks(outcome.vector)
-        training, validation = (
-            None if part is None or data is None else _metrics(part, data, networks)
-            for part, data in zip(problem.parts, problem.data, strict=True)
-        )
-    metrics = {"training": training, "validation": validation}
+        state = optimise(plan, _checkpoint(shop, frames, recipe, member), shop.progress)
+        if state.diverged is not None or state.best is None:
+            return _kept(previous, state, names, member)
+        metrics = _metrics(problem, state, shop.ranks)
+        networks = problem.layout.networks(state.best)
     facts = {
         "member": member,
-        "seed": seed,
+        "seed": recipe.seed,
         "start": "previous" if problem.warm else "fresh",
-        "passes": outcome.history[-1]["passes"],
+        "optimizer": recipe.optimizer,
+        "passes": state.passes,
         "metrics": metrics,
     }
-    return FitResult(
-        model=problem.build(networks, facts),
-        metrics=metrics,
-        history=outcome.history,
-        focal=_focal(outcome, names),
+    return FitResult(model=problem.build(networks, facts), metrics=metrics, **_told(state, names))
+
+
+def _material(
+    frames: Sequence[Frame],
+    recipe: Recipe,
+    member: int,
+    previous: AnyModel | None,
+    shop: Workshop,
+) -> Material:
+    training = recipe.training
+    seen = list(range(len(frames)))
+    if training.test_fraction:
+        seen, _ = assign_splits(frames, seed=recipe.seed, test_fraction=training.test_fraction)
+    known = [frames[place] for place in seen]
+    places, held = split_frames(
+        known, training.validation_fraction, seed=recipe.seed, member=member
     )
+    return Material(
+        frames=[known[i] for i in places],
+        held=[known[i] for i in held],
+        recipe=recipe,
+        previous=previous,
+        member=member,
+        team=Team(ranks=shop.ranks, threads=Threads(shop.threads)),
+    )
+
+
+def _checkpoint(
+    shop: Workshop, frames: Sequence[Frame], recipe: Recipe, member: int
+) -> Checkpoint | None:
+    if shop.checkpoint is None:
+        return None
+    return Checkpoint(shop.checkpoint, recipe.digest(frames, member))
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _threads(count: int) -> Iterator[None]:
     # members train in processes side by side; and one thread adds up in one order
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
 
 
-def _kept(previous: AnyModel | None, outcome: Outcome, names: list[str]) -> FitResult:
+def _kept(
+    previous: AnyModel | None, state: TrainingState, names: list[str], member: int
+) -> FitResult:
+    why = state.diverged or "no pass gave a finite loss"
     if previous is None:
         raise SearchFailedError(
-            "the training found no finite loss",
-            remedy="look for absurd labels among the frames, or lower training.energy_scale",
-            history=list(outcome.history),
+            f"the training of member {member} diverged: {why}",
+            remedy="look for absurd labels among the frames; with an optimizer that has one, lower "
+            "training.learning_rate",
+            history=list(state.history),
         )
-    return FitResult(
-        model=previous,
-        metrics={"training": None, "validation": None},
-        history=outcome.history,
-        focal=_focal(outcome, names),
-        diverged=True,
-    )
+    nothing = {"training": None, "validation": None}
+    return FitResult(model=previous, metrics=dict(nothing), diverged=why, **_told(state, names))
 
 
-def _focal(outcome: Outcome, names: list[str]) -> dict[str, float]:
-    return dict(zip(names, outcome.focal.tolist(), strict=True))
-
-
-def _metrics(part: Part, data: Labelled, networks: Sequence[Weights]) -> dict[str, float | None]:
-    with torch.no_grad():
-        energy, gradient, strain = (t.numpy() for t in part.evaluator(networks))
-    targets, counts = part.targets, data.batch.counts
-    volumes = data.batch.volumes[:, None]
-
-    def mae(
-        predicted: FloatArray, true: Tensor, mask: FloatArray, unit: FloatArray
-    ) -> float | None:
-        chosen = mask > 0
-        if not chosen.any():
-            return None
-        return score((predicted * unit)[chosen], (true.numpy() * unit)[chosen]).mae
-
-    one = np.ones(1)
-    forces = data.has_forces[data.batch.owners]
+def _told(state: TrainingState, names: list[str]) -> dict[str, Any]:
+    table = state.weights.T.tolist()
     return {
-        "frames": float(len(counts)),
-        "energy_mae": mae(energy, targets.energy, np.ones(len(counts)), 1000.0 / counts),
-        "force_mae": mae(gradient, targets.gradient, forces, one),
-        "stress_mae": mae(strain, targets.strain, data.has_stress, EV_PER_A3_IN_GPA / volumes),
+        "history": tuple(state.history),
+        "focal": dict(zip(names, state.focal.tolist(), strict=True)),
+        "weights": dict(zip(names, table, strict=True)),
+        "quarantined": {names[int(place)]: why for place, why in state.quarantined.items()},
     }
+
+
+def _metrics(
+    problem: Problem, state: TrainingState, ranks: Ranks
+) -> dict[str, dict[str, float | None] | None]:
+    if state.best is None:
+        raise ValueError("nothing was trained")
+    networks = problem.layout.networks(state.best)
+    training, validation = (
+        None if part is None or labels is None else tally(part, labels, networks, ranks)
+        for part, labels in zip(problem.parts, problem.labels, strict=True)
+    )
+    return {"training": training, "validation": validation}

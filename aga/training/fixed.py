@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aga.config.schema import Settings
+from aga.config.potential import PotentialSettings
 from aga.errors import InputError
 from aga.potential.deep.frame import LocalFrame
 from aga.potential.descriptors import Functions
@@ -17,15 +17,18 @@ from aga.potential.network import Weights, flatten, initialise
 from aga.potential.symmetry.functions import FunctionSet
 from aga.potential.symmetry.presets import automatic, preset
 from aga.rng import derive_seed
-from aga.training.dataset import Dataset, Standard, describe, standardise
-from aga.training.evaluators import make_evaluator
-from aga.training.optimise import ElementLayout, Part
-from aga.training.problem import Material, Problem, make_part, repulsion_of
+from aga.structure.protocols import Frame
+from aga.training.described import GIB, Described, Memory, describe
+from aga.training.evaluators import FixedEvaluator
+from aga.training.objective import ElementLayout, Part
+from aga.training.problem import Material, Problem, energies_of, make_part, repulsion_of
+from aga.training.recipe import Recipe
+from aga.training.standard import Columns, Standard, standardise
 
 __all__ = ["fixed_functions", "function_set", "prepare_fixed"]
 
 
-def function_set(settings: Settings) -> FunctionSet:
+def function_set(elements: Sequence[str], potential: PotentialSettings) -> FunctionSet:
     """Give the symmetry functions that the settings ask for.
 
     Raises
@@ -33,7 +36,6 @@ def function_set(settings: Settings) -> FunctionSet:
     aga.errors.InputError
         The settings ask for another descriptor.
     """
-    elements, potential = list(settings.search.atom_counts()), settings.potential
     if potential.descriptor != "symmetry_functions":
         raise InputError(
             f"potential.descriptor is {potential.descriptor}: there are no symmetry functions"
@@ -43,16 +45,16 @@ def function_set(settings: Settings) -> FunctionSet:
     return automatic(elements, potential.cutoff)
 
 
-def fixed_functions(settings: Settings) -> Functions:
-    """Give symmetry functions or local frame, as the settings say; errors as above."""
-    if settings.potential.descriptor != "deep_local_frame":
-        return function_set(settings)
-    elements, deep = tuple(sorted(settings.search.atom_counts())), settings.potential.deep
+def fixed_functions(recipe: Recipe) -> Functions:
+    """Give symmetry functions or local frame, as the recipe says; errors as above."""
+    potential, elements = recipe.potential, recipe.elements
+    if potential.descriptor != "deep_local_frame":
+        return function_set(elements, potential)
     return LocalFrame(
         elements=elements,
-        cutoff=settings.potential.cutoff,
-        neighbours=(deep.neighbours,) * len(elements),
-        information=deep.information,
+        cutoff=potential.cutoff,
+        neighbours=(potential.deep.neighbours,) * len(elements),
+        information=potential.deep.information,
     )
 
 
@@ -64,46 +66,59 @@ def prepare_fixed(material: Material) -> Problem:
     aga.errors.DataError
         Frames that can't be trained on; names file and frame.
     """
-    settings = material.settings
-    functions, repulsion = fixed_functions(settings), repulsion_of(settings)
-    data = describe(material.frames, functions, repulsion)
-    standard = standardise(data, settings.training.energy_scale)
-    training = _part(data, standard, settings)
+    recipe, potential = material.recipe, material.recipe.potential
+    functions = fixed_functions(recipe)
+    data = _describe(material.frames, functions, material)
+    count = len(material.frames)
+    standard = standardise(energies_of(data.labels, material, count), data.columns)
+    training = _part(data, standard, material, count)
     validation = others = None
     if material.held:
-        others = describe(material.held, functions, repulsion)
-        validation = _part(others, standard, settings)
+        others = _describe(material.held, functions, material)
+        validation = _part(others, standard, material, len(material.held))
     start, warm = _start(functions, standard, material)
 
     def build(networks: Sequence[Weights], facts: dict[str, Any]) -> Model:
         return Model(
             functions=functions,
-            hidden=settings.potential.hidden,
-            activation=settings.potential.activation,
+            hidden=potential.hidden,
+            activation=potential.activation,
             weights=dict(zip(functions.elements, networks, strict=True)),
             mean=standard.mean,
             scale=standard.scale,
             reference_energies=standard.reference_energies,
             energy_scale=standard.energy_scale,
-            repulsion=repulsion,
-            facts=facts | _ranges(data, functions),
+            repulsion=repulsion_of(recipe),
+            facts=facts | _ranges(data.columns, functions),
         )
 
     return Problem(
         start=start,
         warm=warm,
         layout=ElementLayout(
-            elements=len(functions.elements),
-            inputs=functions.size,
-            hidden=settings.potential.hidden,
+            elements=len(functions.elements), inputs=functions.size, hidden=potential.hidden
         ),
         parts=(training, validation),
-        data=(data, others),
+        labels=(data.labels, None if others is None else others.labels),
         build=build,
     )
 
 
-def _ranges(data: Dataset, functions: Functions) -> dict[str, Any]:
+def _describe(frames: Sequence[Frame], functions: Functions, material: Material) -> Described:
+    training, team = material.recipe.training, material.team
+    return describe(
+        [frames[place] for place in team.mine(len(frames))],
+        functions,
+        repulsion_of(material.recipe),
+        Memory(
+            jacobians=training.jacobian_memory * GIB, descriptors=training.descriptor_memory * GIB
+        ),
+        team.ranks,
+        team.threads,
+    )
+
+
+def _ranges(columns: Columns, functions: Functions) -> dict[str, Any]:
     """Give the smallest and largest value of each function of each element in the frames.
 
     Other codes tell by them whether an atom is unlike all that the potential was trained on.
@@ -112,32 +127,33 @@ def _ranges(data: Dataset, functions: Functions) -> dict[str, Any]:
         return {}
     ranges = {}
     for element, symbol in enumerate(functions.elements):
-        G = data.G[data.pairs.species == element, : len(functions.of(symbol))]
+        used = len(functions.of(symbol))
         ranges[symbol] = {
-            "minimum": G.min(axis=0).tolist(),
-            "maximum": G.max(axis=0).tolist(),
+            "minimum": columns.low[element, :used].tolist(),
+            "maximum": columns.high[element, :used].tolist(),
         }
     return {"descriptor_range": ranges}
 
 
-def _part(data: Dataset, standard: Standard, settings: Settings) -> Part:
-    evaluator = make_evaluator(data, standard, settings.potential.activation)
-    return make_part(evaluator, data, standard, settings)
+def _part(data: Described, standard: Standard, material: Material, count: int) -> Part:
+    activation, threads = material.recipe.potential.activation, material.team.threads
+    evaluator = FixedEvaluator(data, standard, activation, threads)
+    return make_part(evaluator, data.labels, standard, material, count)
 
 
 def _start(functions: Functions, standard: Standard, material: Material) -> tuple[Tensor, bool]:
     """Give the first parameters, and whether they are trained ones."""
-    settings, previous = material.settings, material.previous
-    potential = settings.potential
+    recipe, previous = material.recipe, material.previous
+    potential = recipe.potential
     if (
-        settings.training.start == "previous"
+        recipe.training.start == "previous"
         and isinstance(previous, Model)
         and (previous.functions, previous.hidden, previous.activation, previous.repulsion)
-        == (functions, potential.hidden, potential.activation, repulsion_of(settings))
+        == (functions, potential.hidden, potential.activation, repulsion_of(recipe))
     ):
         parts = [_restated(previous, standard, e) for e in range(len(functions.elements))]
         return torch.cat(parts), True
-    seed = derive_seed(material.seed, "weights", material.member)
+    seed = derive_seed(recipe.seed, "weights", material.member)
     generator = torch.Generator().manual_seed(seed)
     parts = [
         flatten(initialise(functions.size, potential.hidden, generator)) for _ in functions.elements

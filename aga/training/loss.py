@@ -1,4 +1,4 @@
-"""The loss of each frame: errors of energy, forces and virial in their natural scales."""
+"""The loss of each frame: squared errors of energy, forces and virial with their prefactors."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aga.config.schema import TrainingSettings
-from aga.structure.candidate import FloatArray
+from aga.structure.candidate import FloatArray, IntArray
+from aga.training.schedule import Prefactors
 
-__all__ = ["ENERGY_UNIT", "FORCE_UNIT", "VIRIAL_UNIT", "Targets", "fade", "frame_losses"]
+__all__ = ["SHEAR", "Targets", "fade", "frame_losses"]
 
-ENERGY_UNIT, FORCE_UNIT, VIRIAL_UNIT = 0.01, 0.1, 0.05
-"""eV/atom, eV/Å and eV/atom: errors of this size weigh the same."""
-
-_SHEAR = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
+SHEAR = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
 """How often each Voigt component stands in the 3×3 virial."""
 
 
@@ -39,8 +36,31 @@ class Targets:
     owners: Tensor
     fade: Tensor
 
+    def __len__(self) -> int:
+        """Give the number of frames."""
+        return len(self.counts)
 
-def fade(above: FloatArray, scale: float) -> FloatArray:
+    def take(self, frames: IntArray) -> Targets:
+        """Give the targets of some frames, in the order named."""
+        places = torch.from_numpy(frames)
+        counts = self.counts.numpy().astype(np.int64)
+        starts = np.cumsum(counts) - counts
+        atoms = torch.from_numpy(
+            np.concatenate([np.arange(starts[f], starts[f] + counts[f]) for f in frames])
+        )
+        return Targets(
+            energy=self.energy[places],
+            gradient=self.gradient[atoms],
+            strain=self.strain[places],
+            has_forces=self.has_forces[places],
+            has_stress=self.has_stress[places],
+            counts=self.counts[places],
+            owners=torch.from_numpy(np.repeat(np.arange(len(frames)), counts[frames])),
+            fade=self.fade[places],
+        )
+
+
+def fade(above: FloatArray, scale: float | None) -> FloatArray:
     """Give frames far above the lowest one less weight: 1 / (1 + (Δε / scale)²).
 
     High structures teach the potential where not to go; their exact energies don't matter, and
@@ -51,20 +71,22 @@ def fade(above: FloatArray, scale: float) -> FloatArray:
     above
         Energies in eV/atom above the lowest training frame; below it counts as level.
     scale
-        eV/atom at which the weight is a half.
+        eV/atom at which the weight is a half; None: all weigh the same.
     """
+    if scale is None:
+        return np.ones_like(above)
     weights: FloatArray = 1.0 / (1.0 + np.square(np.maximum(above, 0.0) / scale))
     return weights
 
 
 def frame_losses(
-    predicted: tuple[Tensor, Tensor, Tensor], targets: Targets, settings: TrainingSettings
+    predicted: tuple[Tensor, Tensor, Tensor], targets: Targets, prefactors: Prefactors
 ) -> Tensor:
     """Give the loss of every frame.
 
     L = p_e Δε² + p_f/(3n) Σ_i |ΔF_i|² + p_ξ/9 ‖Δξ‖² with the energy per atom ε and the virial
-    per atom ξ (Zhang et al., Phys. Rev. Lett. 120, 143001, 2018), errors in units of 0.01 eV,
-    0.1 eV/Å and 0.05 eV, times the frame's fade. A missing label adds nothing.
+    per atom ξ (Zhang et al., Phys. Rev. Lett. 120, 143001, 2018), times the frame's fade. A
+    missing label adds nothing.
 
     Parameters
     ----------
@@ -72,8 +94,8 @@ def frame_losses(
         Energy (F,), dE/dR (N, 3) and dE/dε (F, 6), as in :class:`Targets`.
     targets
         The labels.
-    settings
-        The three weights.
+    prefactors
+        p_e and p_ξ in 1/eV², p_f in Å²/eV².
 
     Returns
     -------
@@ -82,12 +104,11 @@ def frame_losses(
     """
     energy, gradient, strain = predicted
     counts = targets.counts
-    loss = settings.energy_weight * ((energy - targets.energy) / (counts * ENERGY_UNIT)) ** 2
-    squares = (((gradient - targets.gradient) / FORCE_UNIT) ** 2).sum(-1)
+    loss = prefactors.energy * ((energy - targets.energy) / counts) ** 2
+    squares = ((gradient - targets.gradient) ** 2).sum(-1)
     force = torch.zeros_like(loss).index_add(0, targets.owners, squares) / (3.0 * counts)
-    loss = loss + settings.force_weight * targets.has_forces * force
-    shear = strain.new_tensor(_SHEAR)
-    error = (strain - targets.strain) / (counts * VIRIAL_UNIT).unsqueeze(-1)
-    virial = (shear * error**2).sum(-1) / 9.0
-    loss = loss + settings.stress_weight * targets.has_stress * virial
+    loss = loss + prefactors.force * targets.has_forces * force
+    error = (strain - targets.strain) / counts.unsqueeze(-1)
+    virial = (strain.new_tensor(SHEAR) * error**2).sum(-1) / 9.0
+    loss = loss + prefactors.stress * targets.has_stress * virial
     return targets.fade * loss

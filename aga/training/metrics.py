@@ -49,7 +49,7 @@ def score(predicted: FloatArray, true: FloatArray) -> Score:
     """
     p, t = _flat(predicted, true)
     error = p - t
-    total = float(np.sum((t - t.mean()) ** 2))
+    total = float(np.sum((t - t.mean()) ** 2)) if np.ptp(t) > 0 else 0.0
     return Score(
         mae=float(np.abs(error).mean()),
         rmse=float(np.sqrt(np.mean(error**2))),

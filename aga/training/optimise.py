@@ -1,212 +1,213 @@
-"""Full-batch L-BFGS with focal weights and early stopping: the passes of one training.
+"""The passes of one training: focal weights, looks at the validation, the best kept, resumed.
 
-With tens to some hundreds of frames a second-order method on all of them at once is the thing
-to beat (measured on Si₈: a Levenberg–Marquardt step costs a hundred L-BFGS passes and ends no
-lower on frames it has not seen).
+With tens to some thousands of frames a second-order method on all of them at once is the thing
+to beat; what a method does between two looks is its own affair (see ``methods/``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from aga.config.schema import TrainingSettings
-from aga.potential.network import Weights, parameter_count, unflatten
-from aga.training.evaluators import Evaluator
+from aga.config.training import TrainingSettings
+from aga.parallel.ranks import Ranks
+from aga.structure.candidate import FloatArray
 from aga.training.focal import focal_weights
-from aga.training.loss import Targets, frame_losses
+from aga.training.methods.base import Course, Method, steps_per_pass
+from aga.training.objective import Errors, Layout, Objective, Part
+from aga.training.quarantine import Suspicion, watch
+from aga.training.schedule import Prefactors, Schedule
+from aga.training.state import Checkpoint, TrainingState
 
-__all__ = ["ElementLayout", "Layout", "Outcome", "Part", "Progress", "optimise"]
-
-STRETCH = 10
-"""Passes between two looks at the validation frames."""
-
-FOCAL_EVERY = 50
-"""Passes between two focal weightings; L-BFGS starts afresh at each, for the loss changes."""
+__all__ = ["Plan", "Progress", "optimise"]
 
 MIN_VALIDATION = 20
 """Validation frames needed to stop a training. The loss of fewer is so noisy that they stop it
 too early (measured on Si₈ with six of them: energy errors near the minimum 48 against 33
 meV/atom); they are reported all the same."""
 
-PATIENCE = 6
-"""Stretches without a better validation loss after which training stops."""
+EXPLODED = 1e3
+"""A loss so many times the lowest one seen has diverged."""
 
-HISTORY = 50
-"""Pairs of steps that L-BFGS remembers."""
-
-Progress = Callable[[int, float], None]
-"""Called with the number of passes done and the loss."""
-
-
-class Layout(Protocol):
-    """What a vector of parameters means."""
-
-    def networks(self, vector: Tensor) -> list[Weights]:
-        """Give the networks (M = 1), in the order the evaluator wants, as views of the vector."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ElementLayout:
-    """One network per element: ``elements``, ``inputs`` D and ``hidden`` layers of each."""
-
-    elements: int
-    inputs: int
-    hidden: tuple[int, ...]
-
-    def networks(self, vector: Tensor) -> list[Weights]:
-        """Give one network per element as views of the parameter vector."""
-        parts = vector.reshape(self.elements, parameter_count(self.inputs, self.hidden))
-        return [unflatten(part, self.inputs, self.hidden) for part in parts]
+Progress = Callable[[dict[str, Any]], None]
+"""Called at each look with its entry in the history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Part:
-    """Frames of the training or of the validation: how to predict them and their labels."""
+class Plan:
+    """What is to be done.
 
-    evaluator: Evaluator
-    targets: Targets
-
-    def losses(self, networks: Sequence[Weights], settings: TrainingSettings) -> Tensor:
-        """Give the loss (F,) of each frame."""
-        return frame_losses(self.evaluator(networks), self.targets, settings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Outcome:
-    """Result of the passes.
-
-    ``vector`` the parameters kept (of the best validation loss where there are enough
-    validation frames to tell), None where no pass gave a finite loss; ``focal`` (F,) the last
-    focal weights; ``history`` one entry per stretch: ``passes``, ``loss``, ``validation``.
+    ``start`` (P,) parameters, ``warm`` if they are trained ones; ``layout`` what they mean;
+    ``parts`` of the training and of the validation; ``seed`` of this member's random numbers.
     """
 
-    vector: Tensor | None
-    focal: Tensor
-    history: tuple[dict[str, Any], ...]
-
-
-class _Best:
-    """Keeps the parameters of the lowest loss."""
-
-    def __init__(self) -> None:
-        self.vector: Tensor | None = None
-        self.loss = float("inf")
-        self.age = 0
-
-    def offer(self, vector: Tensor, loss: float) -> None:
-        self.age += 1
-        if loss < self.loss:
-            self.vector, self.loss, self.age = vector.detach().clone(), loss, 0
+    start: Tensor
+    warm: bool
+    layout: Layout
+    parts: tuple[Part, Part | None]
+    settings: TrainingSettings
+    method: Method
+    seed: int
+    ranks: Ranks
 
 
 def optimise(
-    start: Tensor,
-    layout: Layout,
-    parts: tuple[Part, Part | None],
-    settings: TrainingSettings,
-    *,
-    warm: bool,
-    progress: Progress | None = None,
-) -> Outcome:
-    """Minimise the mean focal-weighted loss of the training frames, plus ‖θ‖² for smoothness.
+    plan: Plan, checkpoint: Checkpoint | None = None, progress: Progress | None = None
+) -> TrainingState:
+    """Minimise the mean focal-weighted loss of the training frames; give where that ended.
 
     Parameters
     ----------
-    start
-        (P,) parameters.
-    layout
-        What they mean.
-    parts
-        Training frames, and validation frames or None.
-    settings
-        Passes, weights, γ.
-    warm
-        The start is a trained potential, so its losses are worth a focal weighting at once.
+    plan
+        What to do.
+    checkpoint
+        Where it is kept after each look; if one is there, the training goes on from it, and ends
+        with the bits that it would have ended with.
     progress
-        Called after each stretch.
+        Told of each look.
     """
-    training, validation = parts
-    vector = start.detach().clone()
-    vector.requires_grad = True
-    focal = torch.ones_like(training.targets.fade)
-    optimizer = _optimizer(vector)
-    watched = validation is not None and _count(validation) >= MIN_VALIDATION
-    best, history = _Best(), []
-    for done in range(0, settings.passes, STRETCH):
-        if done % FOCAL_EVERY == 0 and (done or warm):
-            losses = _losses(training, layout, vector, settings)
-            focal = focal_weights(losses, settings.focal_gamma, settings.focal_cap)
-            optimizer = _optimizer(vector)
-        stretch = min(STRETCH, settings.passes - done)
-        _run(optimizer, stretch, _objective(vector, layout, training, settings, focal))
-        loss = _mean(_losses(training, layout, vector, settings))
-        check = loss
-        if validation is not None:
-            check = _mean(_losses(validation, layout, vector, settings))
-        history.append(
+    run = _Run(plan)
+    state = checkpoint.load() if checkpoint is not None else None
+    if state is None:
+        state = TrainingState(vector=plan.start.detach().clone())
+        run.begin(state)
+    else:
+        plan.method.remember(state.method)
+        stopped = state.age >= plan.settings.patience or state.diverged is not None
+        state.finished = state.finished and (stopped or state.passes >= plan.settings.passes)
+    while not state.finished:
+        run.go_on(state)
+        if checkpoint is not None and plan.ranks.rank == 0:
+            checkpoint.save(state)
+        if progress is not None:
+            progress(state.history[-1])
+    return state
+
+
+class _Run:
+    """The passes of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, settings = plan, plan.settings
+        training, validation = plan.parts
+        steps = settings.passes
+        if settings.has_rate:
+            steps *= steps_per_pass(training.count, settings.batch_size)
+        self.schedule = Schedule.of(settings, steps)
+        self.compare: Prefactors = self.schedule.limits()
+        self.objective = self._objective(training)
+        self.validation = None if validation is None else self._objective(validation)
+        self.watched = validation is not None and validation.count >= MIN_VALIDATION
+
+    def _objective(self, part: Part) -> Objective:
+        plan = self.plan
+        smoothness = plan.settings.smoothness
+        return Objective(layout=plan.layout, part=part, smoothness=smoothness, ranks=plan.ranks)
+
+    def begin(self, state: TrainingState) -> None:
+        """Look at the start: its losses are worth a focal weighting where it is a trained one."""
+        count = self.plan.parts[0].count
+        state.focal = torch.ones(count, dtype=torch.float64)
+        state.capped = torch.zeros(count, dtype=torch.int64)
+        state.before = torch.zeros(count, dtype=torch.float64)
+        losses, errors, check = self._look(state.vector)
+        if self.plan.warm:
+            state.losses = torch.from_numpy(losses)
+            state.best, state.best_loss = state.vector.clone(), check
+        self._record(state, losses, errors, check)
+
+    def go_on(self, state: TrainingState) -> None:
+        """Go to the next look."""
+        plan, method = self.plan, self.plan.method
+        until = min(state.passes + method.look, plan.settings.passes)
+        while state.passes < until:
+            self._weigh(state)
+            course = Course(
+                objective=self.objective,
+                schedule=self.schedule,
+                weights=state.focal.numpy(),
+                passes=state.passes,
+                steps=state.steps,
+                seed=plan.seed,
+            )
+            passes = min(method.passes, until - state.passes)
+            stretch = method.advance(state.vector, course, passes)
+            state.vector, state.steps = stretch.vector, stretch.steps
+            if stretch.losses is not None:
+                state.losses = torch.from_numpy(stretch.losses)
+            state.passes += passes
+        state.method = method.memory()
+        self._take_stock(state)
+
+    def _weigh(self, state: TrainingState) -> None:
+        """Weigh each frame by its own loss in the last pass; none for those left out."""
+        settings = self.plan.settings
+        active = torch.ones_like(state.focal)
+        active[[int(place) for place in state.quarantined]] = 0.0
+        state.focal = active
+        if len(state.losses):
+            gamma, use = self.schedule.at(state.steps).gamma, active > 0
+            state.focal[use] = focal_weights(state.losses[use], gamma, settings.focal_cap)
+
+    def _take_stock(self, state: TrainingState) -> None:
+        settings = self.plan.settings
+        losses, errors, check = self._look(state.vector)
+        before = state.history[-1]["passes"]
+        self._record(state, losses, errors, check)
+        trouble = self._trouble(state, losses)
+        if trouble is not None:
+            state.diverged, state.finished = trouble, True
+            return
+        state.losses = torch.from_numpy(losses)
+        # where validation frames are few or none, the last parameters are the ones to keep
+        if check < state.best_loss or not self.watched:
+            state.best, state.best_loss, state.age = state.vector.clone(), check, 0
+        else:
+            state.age += state.passes - before
+        if settings.quarantine:
+            found = watch(state, losses, errors, Suspicion(cap=settings.focal_cap))
+            state.quarantined.update({str(place): why for place, why in found.items()})
+        state.finished = state.passes >= settings.passes or (
+            self.watched and state.age >= settings.patience
+        )
+
+    def _look(self, vector: Tensor) -> tuple[FloatArray, Errors, float]:
+        losses, errors = self.objective.look(vector, self.compare)
+        check = float(losses.mean())
+        if self.validation is not None:
+            check = float(self.validation.losses(vector, self.compare).mean())
+        return losses, errors, check
+
+    def _record(
+        self, state: TrainingState, losses: FloatArray, errors: Errors, check: float
+    ) -> None:
+        rates = self.schedule.at(state.steps)
+        forces = errors.force[np.isfinite(errors.force)]
+        state.history.append(
             {
-                "passes": done + stretch,
-                "loss": loss,
-                "validation": None if validation is None else check,
+                "passes": state.passes,
+                "loss": float(losses.mean()),
+                "validation": None if self.validation is None else check,
+                "energy_rmse": 1000.0 * float(np.sqrt(np.mean(errors.energy**2))),
+                "force_rmse": float(np.sqrt(np.mean(forces**2))) if len(forces) else None,
+                "rate": rates.ratio,
+                "gamma": rates.gamma,
             }
         )
-        if not torch.isfinite(vector).all() or not loss < float("inf"):
-            break
-        # where validation frames are few or none, the last parameters are the ones to keep
-        best.offer(vector, check if watched else -float(done))
-        if progress is not None:
-            progress(done + stretch, loss)
-        if best.age >= PATIENCE:
-            break
-    return Outcome(vector=best.vector, focal=focal, history=tuple(history))
+        row = state.focal.float().unsqueeze(0)
+        state.weights = row if not len(state.weights) else torch.cat([state.weights, row])
 
-
-def _optimizer(vector: Tensor) -> torch.optim.LBFGS:
-    return torch.optim.LBFGS(
-        [vector],
-        history_size=HISTORY,
-        line_search_fn="strong_wolfe",
-        tolerance_grad=1e-9,
-        tolerance_change=1e-14,
-    )
-
-
-def _run(optimizer: torch.optim.LBFGS, passes: int, closure: Callable[[], Tensor]) -> None:
-    group = optimizer.param_groups[0]
-    group["max_iter"], group["max_eval"] = passes, 2 * passes
-    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-
-
-def _objective(
-    vector: Tensor, layout: Layout, part: Part, settings: TrainingSettings, focal: Tensor
-) -> Callable[[], Tensor]:
-    count = _count(part)
-
-    def closure() -> Tensor:
-        vector.grad = None
-        losses = part.losses(layout.networks(vector), settings)
-        total = (focal * losses).sum() + settings.smoothness * (vector * vector).sum()
-        mean = total / count
-        mean.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        return mean
-
-    return closure
-
-
-def _losses(part: Part, layout: Layout, vector: Tensor, settings: TrainingSettings) -> Tensor:
-    with torch.no_grad():
-        return part.losses(layout.networks(vector), settings)
-
-
-def _count(part: Part) -> int:
-    return len(part.targets.fade)
-
-
-def _mean(losses: Tensor) -> float:
-    return float(losses.mean())
+    def _trouble(self, state: TrainingState, losses: FloatArray) -> str | None:
+        """Say in which way the training has diverged, or None."""
+        loss = float(losses.mean())
+        lowest = min(entry["loss"] for entry in state.history)
+        if bool(torch.isfinite(state.vector).all()) and loss < float("inf"):
+            if not loss > EXPLODED * max(lowest, 1e-12):
+                return None
+            return f"the loss rose from {lowest:.3g} to {loss:.3g} within {state.passes} passes"
+        return f"no finite loss after {state.passes} passes"

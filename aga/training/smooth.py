@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aga.config.schema import Settings
 from aga.potential.batch import Batch
 from aga.potential.deep.model import DeepModel, DeepStandard, element_networks, network_names
 from aga.potential.deep.network import draw_embedding, evaluate_deep, second_moments, sums
@@ -19,17 +18,14 @@ from aga.potential.deep.smooth import DeepSmooth, Neighbourhood, pack, smooth_we
 from aga.potential.neighbours import Pairs, find_pairs
 from aga.potential.network import Activation, Weights, flatten, initialise, shapes
 from aga.rng import derive_seed
-from aga.structure.candidate import FloatArray
+from aga.structure.candidate import FloatArray, IntArray
 from aga.structure.protocols import Frame
-from aga.training.dataset import (
-    VOIGT,
-    EnergyStandard,
-    Labelled,
-    column_moments,
-    label,
-    standardise_energies,
-)
-from aga.training.problem import Material, Problem, make_part, repulsion_of
+from aga.training.described import lots_of
+from aga.training.evaluators import Piece, Predicted
+from aga.training.labels import VOIGT, Labels, label
+from aga.training.problem import Material, Problem, energies_of, make_part, repulsion_of
+from aga.training.recipe import Recipe
+from aga.training.standard import EnergyStandard, column_moments
 
 __all__ = ["DeepEvaluator", "DeepLayout", "prepare_smooth", "smooth_descriptor"]
 
@@ -37,12 +33,12 @@ INNER_SHARE = 0.2
 """Inner radius in cutoffs where the settings name none."""
 
 
-def smooth_descriptor(settings: Settings) -> DeepSmooth:
-    """Give the descriptor that the settings ask for."""
-    potential = settings.potential
+def smooth_descriptor(recipe: Recipe) -> DeepSmooth:
+    """Give the descriptor that the recipe asks for."""
+    potential = recipe.potential
     inner = potential.deep.inner_radius
     return DeepSmooth(
-        elements=tuple(sorted(settings.search.atom_counts())),
+        elements=recipe.elements,
         cutoff=potential.cutoff,
         inner=INNER_SHARE * potential.cutoff if inner is None else inner,
         embedding=potential.deep.embedding,
@@ -74,43 +70,76 @@ class DeepLayout:
 
 
 class DeepEvaluator:
-    """Energies, gradients and strains of a dataset as functions of all networks.
+    """Evaluates frames by embedding and fitting networks together.
 
     Parameters
     ----------
-    data
-        Frames.
-    where
-        Their neighbourhoods.
+    frames
+        Those of this rank.
+    descriptor
+        Which.
     standard
         Standardisation of descriptors and energy.
-    shape
-        M₂, and the activation of the fitting networks.
+    activation
+        Of the fitting networks.
     """
 
     def __init__(
         self,
-        data: Labelled,
-        where: Neighbourhood,
+        frames: Sequence[Frame],
+        descriptor: DeepSmooth,
         standard: DeepStandard,
-        shape: tuple[int, Activation],
+        activation: Activation,
     ) -> None:
-        self._where = where
+        self._frames, self._descriptor, self._activation = frames, descriptor, activation
         self._standard = replace(
             standard, reference_energies=np.zeros_like(standard.reference_energies)
         )
-        self._axis, self._activation = shape
-        self._owners = torch.from_numpy(data.batch.owners)
+        self._whole: list[Piece] | None = None
 
-    def __call__(self, networks: Sequence[Weights]) -> tuple[Tensor, Tensor, Tensor]:
+    def pieces(self, frames: IntArray | None = None) -> Iterator[Piece]:
+        """Give pieces of some frames, or of all: the neighbourhoods of all are kept."""
+        if frames is not None:
+            yield self._piece(frames)
+            return
+        if self._whole is None:
+            counts = np.array([len(frame.candidate) for frame in self._frames])
+            self._whole = [self._piece(np.arange(a, b)) for a, b in lots_of(counts)]
+        yield from self._whole
+
+    def _piece(self, frames: IntArray) -> Piece:
+        batch = Batch.pack([self._frames[place].candidate for place in frames])
+        pairs = find_pairs(batch, self._descriptor.cutoff, self._descriptor.numbers)
+        return DeepPiece(
+            frames=frames,
+            where=pack(pairs, self._descriptor),
+            owners=torch.from_numpy(batch.owners),
+            standard=self._standard,
+            axis=self._descriptor.axis,
+            activation=self._activation,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DeepPiece:
+    """Frames with their neighbourhoods; ``owners`` (N,) the frame of each atom."""
+
+    frames: IntArray
+    where: Neighbourhood
+    owners: Tensor
+    standard: DeepStandard
+    axis: int
+    activation: Activation
+
+    def __call__(self, networks: Sequence[Weights]) -> Predicted:
         """Give energy, gradient and strain derivative of the networks, without references."""
-        folded = element_networks(networks, self._standard)
-        said = evaluate_deep(folded, self._activation, self._axis, self._where)
-        energy = said.atomic.new_zeros(self._where.structures)
+        folded = element_networks(networks, self.standard)
+        said = evaluate_deep(folded, self.activation, self.axis, self.where)
+        energy = said.atomic.new_zeros(self.where.structures)
         strain = 0.5 * (said.strain + said.strain.transpose(-1, -2))
         rows, columns = VOIGT
         return (
-            energy.index_add(0, self._owners, said.atomic[0]),
+            energy.index_add(0, self.owners, said.atomic[0]),
             said.gradient[0],
             strain[0][:, rows, columns],
         )
@@ -124,24 +153,22 @@ def prepare_smooth(material: Material) -> Problem:
     aga.errors.DataError
         Frames that can't be trained on; names file and frame.
     """
-    settings, descriptor = material.settings, smooth_descriptor(material.settings)
-    hidden, activation = settings.potential.hidden, settings.potential.activation
-    repulsion = repulsion_of(settings)
-    data = _label(material.frames, descriptor, settings)
-    where = pack(data.pairs, descriptor)
-    energies = standardise_energies(data, settings.training.energy_scale)
+    recipe, descriptor = material.recipe, smooth_descriptor(material.recipe)
+    hidden, activation = recipe.potential.hidden, recipe.potential.activation
+    mine, labels, pairs = _label(material.frames, descriptor, material)
+    energies = energies_of(labels, material, len(material.frames))
     previous = _usable(descriptor, material)
     if previous is None:
-        start, standard = _fresh(descriptor, material, (data, where), energies)
+        start, standard = _fresh(descriptor, material, pairs, energies)
     else:
         start, standard = _restated(previous, energies)
-    shape = (descriptor.axis, activation)
-    training = make_part(DeepEvaluator(data, where, standard, shape), data, energies, settings)
+    evaluator = DeepEvaluator(mine, descriptor, standard, activation)
+    training = make_part(evaluator, labels, energies, material, len(material.frames))
     validation = others = None
     if material.held:
-        others = _label(material.held, descriptor, settings)
-        evaluator = DeepEvaluator(others, pack(others.pairs, descriptor), standard, shape)
-        validation = make_part(evaluator, others, energies, settings)
+        held, others, _ = _label(material.held, descriptor, material)
+        evaluator = DeepEvaluator(held, descriptor, standard, activation)
+        validation = make_part(evaluator, others, energies, material, len(material.held))
 
     def build(networks: Sequence[Weights], facts: dict[str, Any]) -> DeepModel:
         return DeepModel(
@@ -150,7 +177,7 @@ def prepare_smooth(material: Material) -> Problem:
             activation=activation,
             weights=dict(zip(network_names(descriptor.elements), networks, strict=True)),
             standard=standard,
-            repulsion=repulsion,
+            repulsion=repulsion_of(recipe),
             facts=facts,
         )
 
@@ -159,27 +186,32 @@ def prepare_smooth(material: Material) -> Problem:
         warm=previous is not None,
         layout=DeepLayout(descriptor=descriptor, hidden=hidden),
         parts=(training, validation),
-        data=(data, others),
+        labels=(labels, others),
         build=build,
     )
 
 
-def _label(frames: Sequence[Frame], descriptor: DeepSmooth, settings: Settings) -> Labelled:
+def _label(
+    frames: Sequence[Frame], descriptor: DeepSmooth, material: Material
+) -> tuple[list[Frame], Labels, Pairs]:
+    """Give this rank's frames, with labels and neighbours."""
+
     def find(batch: Batch) -> Pairs:
         return find_pairs(batch, descriptor.cutoff, descriptor.numbers)
 
-    return label(frames, descriptor.elements, find, repulsion_of(settings))
+    mine = [frames[place] for place in material.team.mine(len(frames))]
+    return mine, *label(mine, descriptor.elements, find, repulsion_of(material.recipe))
 
 
 def _usable(descriptor: DeepSmooth, material: Material) -> DeepModel | None:
     """Give the previous model where the training shall and can start from it."""
-    settings, previous = material.settings, material.previous
-    potential = settings.potential
+    recipe, previous = material.recipe, material.previous
+    potential = recipe.potential
     if (
-        settings.training.start == "previous"
+        recipe.training.start == "previous"
         and isinstance(previous, DeepModel)
         and (previous.descriptor, previous.hidden, previous.activation, previous.repulsion)
-        == (descriptor, potential.hidden, potential.activation, repulsion_of(settings))
+        == (descriptor, potential.hidden, potential.activation, repulsion_of(recipe))
     ):
         return previous
     return None
@@ -188,18 +220,18 @@ def _usable(descriptor: DeepSmooth, material: Material) -> DeepModel | None:
 def _fresh(
     descriptor: DeepSmooth,
     material: Material,
-    described: tuple[Labelled, Neighbourhood],
+    pairs: Pairs,
     energies: EnergyStandard,
 ) -> tuple[Tensor, DeepStandard]:
     """Draw the weights; what their first descriptors are in the data decides their standard."""
-    seed = derive_seed(material.seed, "weights", material.member)
+    seed = derive_seed(material.recipe.seed, "weights", material.member)
     generator = torch.Generator().manual_seed(seed)
     elements = range(len(descriptor.elements))
     embedding = [tuple(draw_embedding(descriptor, generator) for _ in elements) for _ in elements]
-    hidden = material.settings.potential.hidden
+    hidden = material.recipe.potential.hidden
     fitting = [initialise(descriptor.size, hidden, generator) for _ in elements]
-    data, where = described
-    s_mean, s_scale = _s_moments(data.pairs, descriptor)
+    where = pack(pairs, descriptor)
+    s_mean, s_scale = _s_moments(pairs, descriptor)
     width = descriptor.embedding[-1]
     standard = DeepStandard(
         s_mean=s_mean,

@@ -15,6 +15,7 @@ from aga.potential.kinds import AnyCommittee, AnyModel, load_model, make_committ
 from aga.potential.relax.relaxer import BatchedRelaxer, Limits
 from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
+from aga.training.recipe import Recipe
 
 SMALL = {
     "search": {
@@ -46,7 +47,9 @@ def search(folder: Path, descriptor: str) -> tuple[Outcome, list[AnyCommittee]]:
     def train(frames: Sequence[Frame], iteration: int, previous: Trained | None) -> Trained:
         before: Sequence[AnyModel | None] = committees[-1].models if previous else [None, None]
         stored = [
-            fit_member(frames, tree, member=m, seed=0, previous=before[m]).model.to_bytes()
+            fit_member(
+                frames, Recipe.of_search(tree), member=m, previous=before[m]
+            ).model.to_bytes()
             for m in range(2)
         ]
         committee = make_committee([load_model(data) for data in stored], f"v{iteration:03d}")

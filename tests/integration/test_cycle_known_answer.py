@@ -15,6 +15,7 @@ from aga.potential.committee import NetworkCommittee
 from aga.potential.relax.relaxer import BatchedRelaxer
 from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
+from aga.training.recipe import Recipe
 
 DIAMOND = -4.62960
 """eV/atom of relaxed diamond and of every other fourfold-coordinated polytype."""
@@ -31,9 +32,8 @@ def search(folder: Path, **settings: object) -> Outcome:
         models = [
             fit_member(
                 frames,
-                tree,
+                Recipe.of_search(tree),
                 member=m,
-                seed=tree.search.seed,
                 previous=None if before is None else before.models[m],
             ).model
             for m in range(tree.potential.members)

@@ -25,6 +25,7 @@ from aga.potential.model import Model
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
+from aga.training.recipe import Recipe
 
 Make = Callable[..., Model]
 
@@ -389,7 +390,9 @@ def test_other_descriptors_are_as_good(kind: str, tmp_path: Path) -> None:
     )
     files = [tmp_path / f"{member}.safetensors" for member in range(2)]
     for member, file in enumerate(files):
-        file.write_bytes(fit_member(frames, settings, member=member, seed=1).model.to_bytes())
+        file.write_bytes(
+            fit_member(frames, Recipe.of_search(settings, seed=1), member=member).model.to_bytes()
+        )
     calculator = CommitteeCalculator.from_files(files)
     atoms, boxed = slab(), in_a_box(slab(), {2: 14.0})
     atoms.calc, boxed.calc = calculator, pickle.loads(pickle.dumps(calculator))  # noqa: S301 - own

@@ -18,6 +18,7 @@ from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
+from aga.training.recipe import Recipe
 
 SETTINGS = Settings.model_validate(
     {
@@ -53,7 +54,7 @@ def frames() -> list[Frame]:
 
 @pytest.fixture(scope="module")
 def model(frames: list[Frame]) -> Model:
-    result = fit_member(frames, SETTINGS, member=0, seed=1)
+    result = fit_member(frames, Recipe.of_search(SETTINGS, seed=1), member=0)
     assert isinstance(result.model, Model)
     return result.model
 

@@ -16,6 +16,7 @@ from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
+from aga.training.recipe import Recipe
 
 PRESSURE = 0.02
 TIGHT = Limits(max_force=1e-3, max_steps=500)
@@ -62,7 +63,9 @@ def committee() -> NetworkCommittee:
                 stress=atoms.get_stress(),
             )
         )
-    fitted = [fit_member(frames, settings, member=m, seed=0).model for m in range(2)]
+    fitted = [
+        fit_member(frames, Recipe.of_search(settings, seed=0), member=m).model for m in range(2)
+    ]
     return NetworkCommittee([model for model in fitted if isinstance(model, Model)])
 
 

@@ -13,20 +13,28 @@ from matscipy.calculators.manybody.explicit_forms.tersoff_brenner import (
     Tersoff_PRB_39_5566_Si_C,
 )
 
-from aga.config.schema import Settings, TrainingSettings
+from aga.config.schema import Settings
 from aga.errors import DataError, SearchFailedError
+from aga.parallel.ranks import Alone
 from aga.potential.committee import NetworkCommittee
 from aga.potential.guard import Repulsion
-from aga.potential.network import initialise
+from aga.potential.network import flatten, initialise
 from aga.potential.symmetry.presets import automatic
 from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame
-from aga.training.dataset import describe, frame_weights, standardise
-from aga.training.evaluators import Dense, Streamed, make_evaluator
+from aga.training.curvature import Sketch, curvature
+from aga.training.described import Described, Memory, describe
+from aga.training.evaluators import FixedEvaluator
 from aga.training.fit import fit_member
-from aga.training.loss import Targets, frame_losses
+from aga.training.loss import SHEAR, Targets, frame_losses
 from aga.training.metrics import score
+from aga.training.objective import ElementLayout, Objective, Part
+from aga.training.recipe import Recipe
+from aga.training.schedule import Prefactors
+from aga.training.standard import frame_weights, standardise, standardise_energies
+
+PREFACTORS = Prefactors(energy=100.0, force=1.0, stress=4.0)
 
 
 def settings(composition: str = "Si8", passes: int = 120, **training: object) -> Settings:
@@ -89,30 +97,122 @@ def two_elements(count: int, seed: int = 1) -> list[Frame]:
     return frames
 
 
-def test_stored_jacobians_and_streamed_kernels_are_one_function() -> None:
-    frames, functions = two_elements(9), automatic(["O", "Ti"], 5.0)
-    data = describe(frames, functions, Repulsion(functions.elements))
-    standard = standardise(data, 1.0)
-    targets = data.targets(standard.reference_energies, frame_weights(data, standard, 1.0))
-    generator = torch.Generator().manual_seed(2)
-    weights = [initialise(functions.size, (6, 5), generator) for _ in range(2)]
+def objective(memory: Memory, frames: list[Frame]) -> tuple[Objective, Described]:
+    """The loss of the frames with a recipe of two elements, kept in memory or not."""
+    functions = automatic(["O", "Ti"], 5.0)
+    data = describe(frames, functions, Repulsion(functions.elements), memory, Alone())
+    labels = data.labels
+    energies = standardise_energies(functions.elements, labels.composition, labels.energy, 1.0)
+    standard = standardise(energies, data.columns)
+    weights = frame_weights(labels.composition, labels.energy, energies, 1.0)
+    part = Part(
+        evaluator=FixedEvaluator(data, standard, "softplus"),
+        targets=labels.targets(standard.reference_energies, weights),
+        places=np.arange(len(frames)),
+        count=len(frames),
+    )
+    layout = ElementLayout(elements=2, inputs=functions.size, hidden=(6, 5))
+    return Objective(layout=layout, part=part, smoothness=0.1, ranks=Alone()), data
+
+
+MEMORIES = (
+    Memory(jacobians=1e9, descriptors=1e9),
+    Memory(jacobians=0, descriptors=1e9),
+    Memory(jacobians=0, descriptors=0),
+)
+
+
+def random_start(objective: Objective, seed: int = 2) -> torch.Tensor:
+    layout = objective.layout
+    assert isinstance(layout, ElementLayout)
+    generator = torch.Generator().manual_seed(seed)
+    networks = [initialise(layout.inputs, layout.hidden, generator) for _ in range(2)]
+    return torch.cat([flatten(network) for network in networks])
+
+
+def test_whatever_is_stored_the_loss_is_one_function() -> None:
+    frames = two_elements(9)
+    weights, chosen = np.linspace(0.5, 2.0, 9), np.array([1, 4, 7])
     results = []
-    for kind in (Dense, Streamed):
-        leaves = [[p.clone() for layer in network for p in layer] for network in weights]
-        flat = [p for network in leaves for p in network]
-        for p in flat:
-            p.requires_grad = True
-        networks = [tuple(zip(n[::2], n[1::2], strict=True)) for n in leaves]
-        predicted = kind(data, standard, "softplus")(networks)
-        loss = frame_losses(predicted, targets, TrainingSettings()).sum()
-        results.append(([p.detach() for p in predicted], torch.autograd.grad(loss, flat)))
-    (dense, slopes), (streamed, others) = results
-    for a, b in zip(dense, streamed, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
-    for a, b in zip(slopes, others, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9 * float(a.abs().max()))
-    assert isinstance(make_evaluator(data, standard, "tanh", data.jacobian_bytes()), Dense)
-    assert isinstance(make_evaluator(data, standard, "tanh", data.jacobian_bytes() - 1), Streamed)
+    for memory in MEMORIES:
+        loss, data = objective(memory, frames)
+        assert (data.jacobians is not None) == (memory.jacobians > 0)
+        assert (data.stored is not None) == (memory.jacobians == 0 and memory.descriptors > 0)
+        vector = random_start(loss)
+        whole = loss.gradient(vector, PREFACTORS, weights)
+        batch = loss.gradient(vector, PREFACTORS, weights, chosen)
+        assert np.isfinite(batch[2][chosen]).all()
+        assert np.isnan(np.delete(batch[2], chosen)).all()
+        np.testing.assert_allclose(batch[2][chosen], whole[2][chosen], rtol=1e-12)
+        results.append((whole, batch))
+    for others in results[1:]:
+        for (value, slope, losses), (other, another, more) in zip(results[0], others, strict=True):
+            assert value == pytest.approx(other, rel=1e-6)
+            bound = 1e-6 * float(slope.abs().max())
+            torch.testing.assert_close(slope, another, rtol=1e-5, atol=bound)
+            np.testing.assert_allclose(losses, more, rtol=1e-5)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_the_gradient_is_the_slope_of_the_loss(memory: Memory) -> None:
+    loss, _ = objective(memory, two_elements(6))
+    vector, weights = random_start(loss), np.linspace(0.5, 2.0, 6)
+    gradient = loss.gradient(vector, PREFACTORS, weights)[1]
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        step = torch.randn(len(vector), dtype=torch.float64, generator=generator)
+        up, down = (loss.gradient(vector + h * step, PREFACTORS, weights)[0] for h in (1e-6, -1e-6))
+        assert float(gradient @ step) == pytest.approx((up - down) / 2e-6, rel=1e-5)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_the_curvature_is_that_of_gauss_and_newton(memory: Memory) -> None:
+    """With as many combinations as residuals nothing is random: compare with differences of
+    the residuals themselves, from predictions."""
+    loss, _ = objective(memory, two_elements(4))
+    vector, weights = random_start(loss), np.array([1.0, 0.5, 2.0, 0.0])
+    layout, part = loss.layout, loss.part
+    assert isinstance(layout, ElementLayout)
+    sketch = Sketch(seed=1, rows=1000.0)
+    (found,) = curvature(vector, layout, part, PREFACTORS, weights, sketch, Alone())
+
+    def residuals(at: torch.Tensor) -> torch.Tensor:
+        targets, parts = part.targets, []
+        with torch.no_grad():
+            (piece,) = part.evaluator.pieces()
+            energy, gradient, strain = piece(layout.networks(at))
+        scale = torch.sqrt(torch.from_numpy(weights) * targets.fade)
+        n = targets.counts
+        parts.append(scale * PREFACTORS.energy**0.5 * energy / n)
+        force = scale * torch.sqrt(PREFACTORS.force * targets.has_forces / (3 * n))
+        parts.append((gradient * force[targets.owners].unsqueeze(1)).reshape(-1))
+        field = scale * torch.sqrt(PREFACTORS.stress * targets.has_stress / 9) / n
+        shear = torch.tensor(SHEAR, dtype=torch.float64).sqrt()
+        parts.append((strain * shear * field.unsqueeze(1)).reshape(-1))
+        return torch.cat(parts)
+
+    steps = torch.eye(len(vector), dtype=torch.float64) * 1e-5
+    H = torch.stack([(residuals(vector + s) - residuals(vector - s)) / 2e-5 for s in steps], dim=1)
+    expected = 2 * H.T @ H / 4
+    torch.testing.assert_close(
+        found, expected, rtol=1e-3, atol=1e-5 * float(expected.diagonal().max())
+    )
+
+
+def test_a_sketch_of_the_curvature_is_right_on_average() -> None:
+    loss, _ = objective(MEMORIES[0], two_elements(6))
+    vector, weights = random_start(loss), np.ones(6)
+    layout = loss.layout
+    assert isinstance(layout, ElementLayout)
+
+    def matrix(seed: int, rows: float) -> torch.Tensor:
+        sketch, forces = Sketch(seed=seed, rows=rows), Prefactors(energy=0.0, force=1.0, stress=4.0)
+        return curvature(vector, layout, loss.part, forces, weights, sketch, Alone())[0]
+
+    full = matrix(0, 1000.0)
+    mean = torch.stack([matrix(seed, 0.01) for seed in range(200)]).mean(0)
+    assert float((mean - full).norm() / full.norm()) < 0.15
+    assert float((matrix(1, 0.01) - full).norm() / full.norm()) > 0.15
 
 
 def test_the_loss_by_hand() -> None:
@@ -127,21 +227,24 @@ def test_the_loss_by_hand() -> None:
         torch.tensor([[0.1, 0.2, 0.0], [0.0, 0.0, -0.3]], dtype=torch.float64),
         torch.tensor([[0.1, 0, 0, 0.2, 0, 0]], dtype=torch.float64),
     )
-    weights = TrainingSettings(energy_weight=2.0, force_weight=3.0, stress_weight=5.0)
-    expected = 0.5 * (2.0 * 2.0**2 + 3.0 * 14.0 / 6.0 + 5.0 * (1.0 + 2 * 2.0**2) / 9.0)
-    assert float(frame_losses(predicted, targets, weights)) == pytest.approx(expected)
+    prefactors = Prefactors(energy=200.0, force=3.0, stress=20.0)
+    expected = 0.5 * (200 * 0.02**2 + 3.0 * 0.14 / 6.0 + 20.0 * 0.05**2 * (1.0 + 2 * 2.0**2) / 9.0)
+    assert float(frame_losses(predicted, targets, prefactors)) == pytest.approx(expected)
 
 
 def test_frames_above_the_lowest_fade() -> None:
-    frames = [silicon(f"h{k}") for k in range(3)]
-    frames = [replace(f, energy=8 * e) for f, e in zip(frames, (-4.6, -4.1, -2.6), strict=True)]
-    data = describe(frames, automatic(["Si"], 5.0), Repulsion(("Si",)))
-    weights = frame_weights(data, standardise(data, 0.5), 0.5)
+    composition, energy = np.full((3, 1), 8.0), 8 * np.array([-4.6, -4.1, -2.6])
+    standard = standardise_energies(("Si",), composition, energy, 0.5)
+    weights = frame_weights(composition, energy, standard, 0.5)
     assert weights == pytest.approx([1.0, 0.5, 1 / 17])
+    assert frame_weights(composition, energy, standard, None).tolist() == [1.0] * 3
 
 
 def test_training_learns_tersoff_silicon(si_frames: list[Frame]) -> None:
-    models = [fit_member(si_frames, settings(), member=m, seed=1).model for m in range(2)]
+    models = [
+        fit_member(si_frames, Recipe.of_search(settings(), seed=1), member=m).model
+        for m in range(2)
+    ]
     committee = NetworkCommittee(models)
     unseen = [silicon(f"test-{k}") for k in range(15)]
     said = committee.predict([f.candidate for f in unseen])
@@ -158,31 +261,38 @@ def test_training_learns_tersoff_silicon(si_frames: list[Frame]) -> None:
 
 
 def test_equal_arguments_give_equal_bits(si_frames: list[Frame]) -> None:
-    results = [fit_member(si_frames, settings(passes=30), member=1, seed=4) for _ in range(2)]
+    results = [
+        fit_member(si_frames, Recipe.of_search(settings(passes=30), seed=4), member=1)
+        for _ in range(2)
+    ]
     assert results[0].model.to_bytes() == results[1].model.to_bytes()
-    other = fit_member(si_frames, settings(passes=30), member=2, seed=4)
+    other = fit_member(si_frames, Recipe.of_search(settings(passes=30), seed=4), member=2)
     assert other.model.to_bytes() != results[0].model.to_bytes()
 
 
 def test_training_leaves_the_number_of_threads_alone(si_frames: list[Frame]) -> None:
     before = torch.get_num_threads()
-    fit_member(si_frames[:4], settings(passes=1), member=0, seed=0)
+    fit_member(si_frames[:4], Recipe.of_search(settings(passes=1), seed=0), member=0)
     assert torch.get_num_threads() == before
 
 
 def test_a_warm_start_starts_low(si_frames: list[Frame]) -> None:
-    first = fit_member(si_frames[:15], settings(), member=0, seed=3)
-    more = fit_member(si_frames, settings(passes=1), member=0, seed=3, previous=first.model)
-    fresh = fit_member(si_frames, settings(passes=1), member=0, seed=3)
+    first = fit_member(si_frames[:15], Recipe.of_search(settings(), seed=3), member=0)
+    more = fit_member(
+        si_frames, Recipe.of_search(settings(passes=1), seed=3), member=0, previous=first.model
+    )
+    fresh = fit_member(si_frames, Recipe.of_search(settings(passes=1), seed=3), member=0)
     assert more.model.facts["start"] == "previous"
     assert not np.array_equal(more.model.mean, first.model.mean)
     assert more.history[0]["loss"] < 0.2 * fresh.history[0]["loss"]
 
 
 def test_the_restated_start_is_exact(si_frames: list[Frame]) -> None:
-    first = fit_member(si_frames[:8], settings(passes=20), member=0, seed=3).model
-    still = settings(energy_weight=0.0, force_weight=0.0, stress_weight=0.0, smoothness=0.0)
-    more = fit_member(si_frames, still, member=0, seed=3, previous=first).model
+    first = fit_member(si_frames[:8], Recipe.of_search(settings(passes=20), seed=3), member=0).model
+    still = settings(
+        energy_prefactor=(0, 0), force_prefactor=(0, 0), stress_prefactor=(0, 0), smoothness=0.0
+    )
+    more = fit_member(si_frames, Recipe.of_search(still, seed=3), member=0, previous=first).model
     candidates = [f.candidate for f in si_frames]
     before, after = (NetworkCommittee([m]).predict(candidates) for m in (first, more))
     for a, b in zip(before, after, strict=True):
@@ -193,20 +303,26 @@ def test_the_restated_start_is_exact(si_frames: list[Frame]) -> None:
 def test_a_fresh_start_is_taken_where_the_settings_or_the_layers_say_so(
     si_frames: list[Frame],
 ) -> None:
-    first = fit_member(si_frames[:6], settings(passes=2), member=0, seed=3).model
+    first = fit_member(si_frames[:6], Recipe.of_search(settings(passes=2), seed=3), member=0).model
     for changed in (
         settings(passes=2, start="fresh"),
         settings(passes=2).model_copy(
             update={"potential": settings().potential.model_copy(update={"hidden": (4,)})}
         ),
     ):
-        result = fit_member(si_frames[:6], changed, member=0, seed=3, previous=first)
+        result = fit_member(
+            si_frames[:6], Recipe.of_search(changed, seed=3), member=0, previous=first
+        )
         assert result.model.facts["start"] == "fresh"
 
 
 def test_focal_weights_are_reported_and_gamma_zero_is_unweighted(si_frames: list[Frame]) -> None:
-    weighted = fit_member(si_frames, settings(passes=60, focal_gamma=1.0), member=0, seed=3)
-    plain = fit_member(si_frames, settings(passes=60, focal_gamma=0.0), member=0, seed=3)
+    weighted = fit_member(
+        si_frames, Recipe.of_search(settings(passes=60, focal_gamma=1.0), seed=3), member=0
+    )
+    plain = fit_member(
+        si_frames, Recipe.of_search(settings(passes=60, focal_gamma=0.0), seed=3), member=0
+    )
     assert set(plain.focal.values()) == {1.0}
     assert len(set(weighted.focal.values())) > 5
     assert np.mean(list(weighted.focal.values())) == pytest.approx(1.0)
@@ -215,24 +331,28 @@ def test_focal_weights_are_reported_and_gamma_zero_is_unweighted(si_frames: list
 
 def test_frames_without_forces_or_stress_train() -> None:
     frames = two_elements(12)
-    result = fit_member(frames, settings("TiO2", passes=80), member=0, seed=1)
+    result = fit_member(frames, Recipe.of_search(settings("TiO2", passes=80), seed=1), member=0)
     metrics = result.metrics["training"]
     assert metrics is not None
     assert metrics["energy_mae"] is not None
     assert result.history[-1]["loss"] < 0.5 * result.history[0]["loss"]
     bare = [replace(f, forces=None, stress=None) for f in frames]
-    metrics = fit_member(bare, settings("TiO2", passes=20), member=0, seed=1).metrics["training"]
+    metrics = fit_member(
+        bare, Recipe.of_search(settings("TiO2", passes=20), seed=1), member=0
+    ).metrics["training"]
     assert metrics is not None
     assert (metrics["force_mae"], metrics["stress_mae"]) == (None, None)
 
 
 def test_labels_outside_the_search_are_refused(si_frames: list[Frame]) -> None:
     with pytest.raises(DataError, match=r"frame 0: Si does not belong"):
-        fit_member(si_frames, settings("TiO2"), member=0, seed=1)
+        fit_member(si_frames, Recipe.of_search(settings("TiO2"), seed=1), member=0)
     oxygen = two_elements(1)[0]
     lone = replace(oxygen.candidate, numbers=np.array([8, 8, 8]))
     with pytest.raises(DataError, match="contains Ti"):
-        fit_member([replace(oxygen, candidate=lone)], settings("TiO2"), member=0, seed=1)
+        fit_member(
+            [replace(oxygen, candidate=lone)], Recipe.of_search(settings("TiO2"), seed=1), member=0
+        )
 
 
 def test_two_atoms_on_one_point_are_named(si_frames: list[Frame]) -> None:
@@ -242,18 +362,19 @@ def test_two_atoms_on_one_point_are_named(si_frames: list[Frame]) -> None:
     with pytest.raises(DataError, match=r"frame 1: train-1: two atoms"):
         fit_member(
             [si_frames[0], bad, *si_frames[2:]],
-            settings(validation_fraction=0.0), member=0, seed=1,
-        )  # fmt: skip
+            Recipe.of_search(settings(validation_fraction=0.0), seed=1),
+            member=0,
+        )
 
 
 def test_a_training_without_a_finite_loss_keeps_the_previous_model(
     si_frames: list[Frame],
 ) -> None:
-    first = fit_member(si_frames[:6], settings(passes=5), member=0, seed=3).model
+    first = fit_member(si_frames[:6], Recipe.of_search(settings(passes=5), seed=3), member=0).model
     absurd = [replace(si_frames[0], forces=np.full((8, 3), 1e200)), *si_frames[1:6]]
     chosen = settings(passes=20, validation_fraction=0.0)
-    kept = fit_member(absurd, chosen, member=0, seed=3, previous=first)
-    assert kept.diverged
+    kept = fit_member(absurd, Recipe.of_search(chosen, seed=3), member=0, previous=first)
+    assert kept.diverged is not None
     assert kept.model is first
-    with pytest.raises(SearchFailedError, match="no finite loss"):
-        fit_member(absurd, chosen, member=0, seed=3)
+    with pytest.raises(SearchFailedError, match="member 0 diverged"):
+        fit_member(absurd, Recipe.of_search(chosen, seed=3), member=0)

@@ -1,31 +1,18 @@
-"""Labelled files: what is read, and which file and frame an error names."""
+"""Labelled frames: which are refused, which contradict each other, which are set aside."""
 
-from pathlib import Path
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
 
 from aga.errors import DataError
+from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame
-from aga.training.frames import check_frames, read_frames, split_frames
-
-
-def labelled(symbols: str = "Si2", **labels: object) -> Atoms:
-    atoms = Atoms(symbols, positions=[[0, 0, 0], [1.4, 1.4, 1.4]], cell=[4, 4, 4], pbc=True)
-    atoms.calc = SinglePointCalculator(atoms, **labels)
-    return atoms
-
-
-def full() -> dict[str, object]:
-    return {
-        "energy": -9.0,
-        "forces": np.full((2, 3), 0.1),
-        "stress": np.array([1.0, 2, 3, 4, 5, 6]) * 1e-3,
-    }
+from aga.training.duplicates import check_duplicates
+from aga.training.frames import check_frames, split_frames
+from aga.training.splits import assign_splits
 
 
 def make_frame(name: str = "a", **changes: object) -> Frame:
@@ -37,65 +24,6 @@ def make_frame(name: str = "a", **changes: object) -> Frame:
     )
     values: dict = {"forces": np.zeros((2, 3)), "stress": np.zeros(6), "source": "my.xyz"}
     return Frame(candidate=candidate, **({"energy": -9.0} | values | changes))
-
-
-@pytest.mark.parametrize("suffix", [".xyz", ".extxyz", ".xyz.gz"])
-def test_labels_are_read_as_they_stand(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"data{suffix}"
-    write(path, [labelled(**full()), labelled(energy=-8.5)], format="extxyz")
-    first, second = read_frames(path, ["Si"])
-    assert (first.name, second.name) == ("data-00000", "data-00001")
-    assert first.source == path.name
-    assert first.energy == -9.0
-    np.testing.assert_array_equal(first.forces, np.full((2, 3), 0.1))
-    np.testing.assert_allclose(first.stress, np.array([1.0, 2, 3, 4, 5, 6]) * 1e-3)
-    assert (second.energy, second.forces, second.stress) == (-8.5, None, None)
-
-
-@pytest.mark.shared_data
-def test_a_real_file(shared_data: Path) -> None:
-    frames = read_frames(shared_data / "mlearn" / "Si_test.xyz.gz", ["Si"])
-    assert len(frames) > 20
-    assert all(f.forces is not None and f.stress is not None for f in frames)
-    assert all(-6.0 < f.energy_per_atom < -4.0 for f in frames)
-
-
-def test_a_frame_without_energy_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "data.xyz"
-    write(path, [labelled(**full()), labelled(forces=np.zeros((2, 3)))], format="extxyz")
-    with pytest.raises(DataError, match=r"data\.xyz, frame 1: has no energy") as caught:
-        read_frames(path)
-    assert caught.value.facts["frames"][0]["frame"] == 1
-
-
-def test_a_frame_that_is_no_crystal_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "data.xyz"
-    molecule = Atoms("Si2", positions=[[0, 0, 0], [2, 0, 0]])
-    molecule.calc = SinglePointCalculator(molecule, energy=-3.0)
-    write(path, [labelled(**full()), labelled(**full()), molecule], format="extxyz")
-    with pytest.raises(DataError, match=r"data\.xyz, frame 2: .*no volume"):
-        read_frames(path)
-
-
-def test_garbage_and_missing_and_empty_files(tmp_path: Path) -> None:
-    path = tmp_path / "data.xyz"
-    write(path, [labelled(**full()), labelled(**full())], format="extxyz")
-    path.write_text(path.read_text()[:-20])
-    with pytest.raises(DataError, match=r"data\.xyz: cannot read frame 1"):
-        read_frames(path)
-    path.write_text("")
-    with pytest.raises(DataError, match=r"data\.xyz"):
-        read_frames(path)
-    with pytest.raises(DataError, match=r"nowhere\.xyz: cannot read"):
-        read_frames(tmp_path / "nowhere.xyz")
-
-
-def test_an_unknown_element_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "data.xyz"
-    write(path, [labelled(**full()), labelled("SiGe", **full())], format="extxyz")
-    with pytest.raises(DataError, match=r"data\.xyz, frame 1: Ge does not belong"):
-        read_frames(path, ["Si"])
-    assert len(read_frames(path, ["Ge", "Si"])) == 2
 
 
 @pytest.mark.parametrize(
@@ -140,3 +68,116 @@ def test_few_frames_all_train() -> None:
     for member in range(20):
         assert split_frames(frames, 0.9, seed=0, member=member) == ([0, 1], [])
     assert split_frames(frames, 0.0, seed=0, member=0) == ([0, 1], [])
+
+
+def contradicts(*frames: Frame) -> bool:
+    try:
+        check_duplicates(frames)
+    except DataError:
+        return True
+    return False
+
+
+def crystal(n: int = 12, energy: float = -40.0, seed: int = 3) -> Frame:
+    rng = stream(seed, "crystal")
+    cell = 6 * np.eye(3) + rng.normal(0, 0.3, (3, 3))
+    candidate = Candidate(
+        name="data-00000",
+        numbers=np.array([8] * (n // 2) + [22] * (n - n // 2)),
+        positions=rng.uniform(0, 1, (n, 3)) @ cell,
+        cell=cell,
+    )
+    return Frame(candidate=candidate, energy=energy, source="data.xyz")
+
+
+def changed(frame: Frame, **parts: object) -> Frame:
+    return replace(frame, energy=-40.1, candidate=replace(frame.candidate, **parts))
+
+
+def test_one_structure_with_two_energies() -> None:
+    frame, rng = crystal(), stream(5, "shift")
+    atoms, order = frame.candidate, rng.permutation(12)
+    noise = rng.uniform(-0.9e-4, 0.9e-4, (12, 3))
+    for parts in (
+        {},
+        {"positions": atoms.positions + noise},
+        {"positions": atoms.positions[order], "numbers": atoms.numbers[order]},
+        {"positions": atoms.positions + rng.integers(-2, 3, (12, 3)) @ atoms.cell},
+        {"cell": atoms.cell + rng.uniform(-0.5e-4, 0.5e-4, (3, 3))},
+    ):
+        assert contradicts(frame, changed(frame, **parts)), parts
+    exchanged = atoms.numbers[::-1]
+    for parts in (
+        {"positions": atoms.positions + 3 * np.eye(12)[:, :3] * 1e-4},
+        {"cell": atoms.cell + 2e-4},
+        {"numbers": exchanged},
+        {"numbers": np.full(12, 8)},
+    ):
+        assert not contradicts(frame, changed(frame, **parts)), parts
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rounding_hides_no_contradiction(seed: int) -> None:
+    frame = crystal(seed=seed)
+    near = stream(seed, "near").uniform(-1e-5, 1e-5, (12, 3))
+    assert contradicts(frame, changed(frame, positions=frame.candidate.positions + near))
+
+
+def test_equal_energies_are_allowed() -> None:
+    frame = crystal()
+    assert not contradicts(frame, frame, frame)
+    assert not contradicts(frame, replace(frame, energy=-40.0 + 12 * 0.9e-3))
+    assert contradicts(frame, frame, replace(frame, energy=-40.0 + 12 * 1.1e-3))
+    assert not contradicts(frame, replace(frame, energy=np.nan))
+    assert not contradicts()
+
+
+def test_contradictions_are_named_by_file_and_number() -> None:
+    frames = [crystal(seed=seed) for seed in range(20)]
+    frames[17] = replace(frames[3], energy=-37.2)
+    told = (
+        "frames 3 and 17 of data.xyz are the same structure with energies "
+        "-3.33333 and -3.10000 eV/atom"
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(told)}$") as caught:
+        check_duplicates(frames)
+    assert caught.value.facts["frames"] == [{"file": "data.xyz", "frame": 17, "problem": told}]
+    many = [replace(frames[0], energy=float(e)) for e in range(6)]  # 15 pairs
+    with pytest.raises(DataError, match=r"\n… and 5 more$"):
+        check_duplicates(many)
+
+
+def test_the_test_set_stays_when_frames_join() -> None:
+    frames = [make_frame(f"a-{i:05d}") for i in range(300)]
+    rest, test = assign_splits(frames, seed=4, test_fraction=0.2)
+    assert sorted(rest + test) == list(range(300))
+    assert 40 <= len(test) <= 80
+    assert assign_splits(frames, seed=5, test_fraction=0.2) != (rest, test)
+    assert assign_splits(frames[:150], seed=4, test_fraction=0.2)[1] == [i for i in test if i < 150]
+    assert assign_splits(frames, seed=4, test_fraction=0.0) == (list(range(300)), [])
+    assert test != split_frames(frames, 0.2, seed=4, member=0)[1]
+
+
+def test_groups_go_to_one_side() -> None:
+    frames = [make_frame(f"a-{i:05d}", group=f"g{i % 30}") for i in range(300)]
+    frames += [make_frame(f"b-{i:05d}") for i in range(100)]
+    rest, test = assign_splits(frames, seed=1, test_fraction=0.3, by_group=True)
+    sides = [
+        {frames[place].group for place in side if frames[place].group} for side in (rest, test)
+    ]
+    assert not sides[0] & sides[1]
+    assert len(sides[0]) + len(sides[1]) == 30
+    assert sides[1]
+    lone = [place for place in test if not frames[place].group]
+    assert 10 <= len(lone) <= 50
+
+
+def test_empty_sides_are_refused() -> None:
+    frames = [make_frame("a", group="x"), make_frame("b", group="x"), make_frame("c", group="x")]
+    with pytest.raises(DataError, match=r"takes none of 3 frames: the test set is empty") as caught:
+        assign_splits(frames, seed=1, test_fraction=1e-9)
+    assert caught.value.remedy.startswith("raise the test fraction, give more frames, or set it to")
+    with pytest.raises(DataError, match=r"takes all 3 frames in 1 group: none is left to train"):
+        assign_splits(frames, seed=1, test_fraction=1.0, by_group=True)
+    with pytest.raises(DataError, match="no labelled frame"):
+        assign_splits([], seed=1, test_fraction=0.0)

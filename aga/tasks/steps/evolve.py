@@ -11,7 +11,7 @@ from aga.search.propose import initial_structures
 from aga.structure.protocols import Frame, Relaxed
 from aga.tasks.context import StepContext
 from aga.tasks.steps.learn import load_committee
-from aga.training.frames import read_frames
+from aga.training.formats import read_files
 
 __all__ = ["acquire_picks", "breed_generation", "candidates_of", "relaxer_of", "seed"]
 
@@ -28,7 +28,7 @@ def seed(context: StepContext) -> dict[str, Any]:
 
 def _own_data(context: StepContext) -> list[Frame]:
     elements = sorted(context.settings.search.atom_counts())
-    return [f for path in context.settings.training.data for f in read_frames(path, elements)]
+    return read_files(context.settings.training.data, elements)
 
 
 def relaxer_of(context: StepContext, version: int) -> BatchedRelaxer:

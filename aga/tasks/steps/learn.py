@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import aga
@@ -12,7 +13,8 @@ from aga.potential.device.choice import Device, Precision
 from aga.potential.kinds import AnyCommittee, load_model, make_committee
 from aga.store.repository import Repository
 from aga.tasks.context import StepContext
-from aga.training.fit import fit_member
+from aga.training.fit import Workshop, fit_member
+from aga.training.recipe import Recipe
 
 __all__ = ["collect", "commit_members", "load_committee", "train_member"]
 
@@ -88,20 +90,33 @@ def train_member(context: StepContext) -> dict[str, Any]:
         previous = load_model(repository.get_blob(card["members"][member]))
     outcome = fit_member(
         frames,
-        context.settings,
+        Recipe.of_search(context.settings),
         member=member,
-        seed=context.settings.search.seed,
         previous=previous,
+        workshop=Workshop(checkpoint=_checkpoint(context)),
     )
-    if outcome.diverged:
-        message = f"the training of member {member} diverged; its previous weights stay"
-        repository.log(search_id, "training_diverged", message, member=member)
+    if outcome.diverged is not None:
+        message = f"the training of member {member} diverged: {outcome.diverged}; its previous "
+        repository.log(search_id, "training_diverged", message + "weights stay", member=member)
+    for name, why in outcome.quarantined.items():
+        message = f"{name} was left out of the training of member {member}: {why}"
+        repository.log(search_id, "quarantined", message, frame=name, member=member)
     repository.record_weights(search_id, context.step.iteration, member, outcome.focal)
     return {
         "blob": repository.put_blob(outcome.model.to_bytes()),
         "member": member,
         "metrics": outcome.metrics,
+        "quarantined": outcome.quarantined,
     }
+
+
+def _checkpoint(context: StepContext) -> Path:
+    """Give the file that a training goes on from when its worker was killed.
+
+    All attempts share it: equal trainings have equal checkpoints, and files are replaced whole.
+    """
+    folder = context.settings.machine.run_dir / context.search_id / "training"
+    return folder / f"{context.step.iteration:03d}-{context.step.key}.safetensors"
 
 
 def commit_members(context: StepContext) -> int:

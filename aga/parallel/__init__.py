@@ -1,0 +1,1 @@
+"""Several processes at one task: MPI ranks, a pool of workers, programs that end with us."""

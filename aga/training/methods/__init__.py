@@ -1,0 +1,1 @@
+"""Methods that minimise the loss, one idea per file."""

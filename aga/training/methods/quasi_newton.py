@@ -1,0 +1,184 @@
+"""Full-batch L-BFGS: plain, and in coordinates in which the loss is round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aga.rng import derive_seed
+from aga.training.curvature import Sketch, curvature
+from aga.training.methods.base import Course, Options, Stretch, refuse_unknown
+from aga.training.objective import ElementLayout
+
+__all__ = ["LBFGS", "Newton", "minimise"]
+
+Slope = Callable[[Tensor], tuple[float, Tensor]]
+"""Gives value and gradient at a point."""
+
+
+def minimise(start: Tensor, slope: Slope, passes: int, memory: int) -> Tensor:
+    """Go downhill by L-BFGS with a strong-Wolfe line search; give the last point.
+
+    Parameters
+    ----------
+    start
+        (P,).
+    slope
+        Value and gradient.
+    passes
+        Steps; each costs one evaluation, rarely two.
+    memory
+        Pairs of steps remembered.
+
+    References
+    ----------
+    J. Nocedal, S. J. Wright, Numerical Optimization, 2nd ed., Springer (2006), chapters 3 and 7.
+    """
+    point = start.detach().clone().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [point],
+        history_size=memory,
+        line_search_fn="strong_wolfe",
+        tolerance_grad=1e-10,
+        tolerance_change=1e-15,
+        max_iter=passes,
+        max_eval=2 * passes,
+    )
+
+    def closure() -> float:
+        value, gradient = slope(point.detach())
+        point.grad = gradient
+        return value
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return point.detach()
+
+
+class _Forgetful:
+    """A method that begins each stretch afresh: nothing to keep but the parameters."""
+
+    def memory(self) -> Any:  # noqa: ANN401 - see the protocol
+        return None
+
+    def remember(self, memory: Any) -> None:  # noqa: ANN401 - see the protocol
+        del memory
+
+
+class LBFGS(_Forgetful):
+    """L-BFGS on all frames; it starts afresh where the focal weights change the loss."""
+
+    def __init__(self, options: Options) -> None:
+        refuse_unknown("lbfgs", options, {"memory": 0, "refresh": 0})
+        self._memory = int(_number(options, "memory", 50))
+        self.passes = self.look = int(_number(options, "refresh", 50))
+
+    def advance(self, vector: Tensor, course: Course, passes: int) -> Stretch:
+        """Make some passes."""
+        rates = course.schedule.at(course.passes)
+
+        def slope(point: Tensor) -> tuple[float, Tensor]:
+            return course.objective.gradient(point, rates.prefactors, course.weights)[:2]
+
+        found = minimise(vector, slope, passes, self._memory)
+        return Stretch(vector=found, steps=course.steps + passes)
+
+
+class Newton(_Forgetful):
+    """L-BFGS preconditioned by a sketch of the curvature.
+
+    With G ≈ L Lᵀ the Gauss–Newton matrix (regularised), θ = θ₀ + L⁻ᵀ φ makes the loss about as
+    steep in every direction of φ; there L-BFGS needs few steps, and it corrects what the sketch
+    misses. The matrix is made anew every ``refresh`` passes. Fits of networks have condition
+    numbers of 10¹⁰: without this, first-order methods and L-BFGS alike crawl.
+    """
+
+    def __init__(self, options: Options) -> None:
+        refuse_unknown("newton", options, {"memory": 0, "refresh": 0, "damping": 0, "rows": 0})
+        self._memory = int(_number(options, "memory", 50))
+        self._damping = _number(options, "damping", 1e-3)
+        self._rows = _number(options, "rows", Sketch(seed=0).rows)
+        self.passes = self.look = int(_number(options, "refresh", 20))
+
+    def advance(self, vector: Tensor, course: Course, passes: int) -> Stretch:
+        """Make some passes."""
+        objective = course.objective
+        prefactors = course.schedule.at(course.passes).prefactors
+        if not isinstance(objective.layout, ElementLayout):
+            raise TypeError("newton needs a descriptor without trained parameters")
+        blocks = curvature(
+            vector,
+            objective.layout,
+            objective.part,
+            prefactors,
+            course.weights,
+            Sketch(seed=derive_seed(course.seed, "sketch", course.passes), rows=self._rows),
+            objective.ranks,
+        )
+        white = _Whitening.of(
+            blocks, 2.0 * objective.smoothness / objective.part.count, self._damping
+        )
+
+        def slope(phi: Tensor) -> tuple[float, Tensor]:
+            point = vector + white.back(phi)
+            value, gradient, _ = objective.gradient(point, prefactors, course.weights)
+            return value, white.pull(gradient)
+
+        found = minimise(torch.zeros_like(vector), slope, passes, self._memory)
+        return Stretch(vector=vector + white.back(found), steps=course.steps + passes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Whitening:
+    """Cholesky factors L of the blocks of a matrix."""
+
+    factors: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, blocks: list[Tensor], ridge: float, damping: float) -> _Whitening:
+        """Factorise; ``ridge`` is added to the diagonal, and ``damping`` times its mean.
+
+        More is added where rounding has left a block without a factor.
+        """
+        factors = []
+        for block in blocks:
+            mean = float(block.diagonal().mean())
+            extra = damping * (mean if mean > 0 else 1.0)
+            while True:
+                regular = block.clone()
+                regular.diagonal().add_(ridge + extra)
+                factor, failed = torch.linalg.cholesky_ex(regular)
+                if not int(failed) and bool(torch.isfinite(factor).all()):
+                    break
+                if not extra < 1e30:
+                    factor = torch.eye(len(block), dtype=block.dtype)
+                    break
+                extra *= 100.0
+            factors.append(factor)
+        return cls(tuple(factors))
+
+    def back(self, phi: Tensor) -> Tensor:
+        """Give L⁻ᵀ φ."""
+        return self._solve(phi, upper=True)
+
+    def pull(self, gradient: Tensor) -> Tensor:
+        """Give L⁻¹ g, the gradient by φ."""
+        return self._solve(gradient, upper=False)
+
+    def _solve(self, vector: Tensor, *, upper: bool) -> Tensor:
+        parts = torch.split(vector, [len(factor) for factor in self.factors])
+        solved = [
+            torch.linalg.solve_triangular(
+                factor.T if upper else factor, part.unsqueeze(1), upper=upper
+            )[:, 0]
+            for factor, part in zip(self.factors, parts, strict=True)
+        ]
+        return torch.cat(solved)
+
+
+def _number(options: Options, name: str, default: float) -> float:
+    value = options.get(name, default)
+    return default if isinstance(value, tuple) else float(value)
