@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,7 +21,6 @@ from aga.cli.console import console, print_document, say
 from aga.cli.members import ForceOption, IterationOption, Place, open_committee
 
 if TYPE_CHECKING:
-    from aga.report.parity import Panel
     from aga.structure.protocols import Frame
     from aga.training.assessment import Assessment
 
@@ -40,9 +39,9 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="[MODEL...] FRAMES...",
-            help="Model files (.safetensors) or a folder with member-*.safetensors; without any, "
-            "the committee of a search. Then labelled frames: extended XYZ, ASE database, "
+            metavar="MODEL FRAMES",
+            help="Model files (.safetensors) or a folder with member-*.safetensors (left out: "
+            "the committee of a search), then labelled frames: extended XYZ, ASE database, "
             "vasprun.xml, OUTCAR, output of pw.x.",
         ),
     ],
@@ -168,32 +167,10 @@ def _show(assessment: Assessment, *, title: str, by_group: bool) -> None:
 def _draw(
     frames: Sequence[Frame], assessment: Assessment, path: Path, *, title: str, by_group: bool
 ) -> None:
-    from aga.report.parity import parity_figure
-    from aga.report.plots import save_figure
-
-    save_figure(parity_figure(_panels(frames, assessment, by_group=by_group), title=title), path)
-
-
-def _panels(frames: Sequence[Frame], assessment: Assessment, *, by_group: bool) -> list[Panel]:
-    from aga.report.assessment import UNITS
-    from aga.report.parity import Panel
+    from aga.cli.parity import draw_parity
     from aga.training.assessment import group_of
 
     places: dict[str, list[int]] = {}
     for place, frame in enumerate(frames):
         places.setdefault(group_of(frame) if by_group else "all", []).append(place)
-    units = {**UNITS, "energy": "eV/atom"}
-    scores: dict[str, Any] = assessment.all.to_dict()
-    panels = []
-    for quantity, whole in assessment.parity.items():
-        parts = {name: whole.of(places[name]) for name in sorted(places)}
-        panels.append(
-            Panel(
-                quantity=quantity,
-                unit=units[quantity],
-                series={name: (part.reference, part.predicted) for name, part in parts.items()},
-                said=scores[quantity],
-                error_unit=UNITS[quantity],
-            )
-        )
-    return panels
+    draw_parity(assessment, {name: places[name] for name in sorted(places)}, path, title=title)

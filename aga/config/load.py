@@ -45,7 +45,10 @@ _ROUNDS = 8
 
 
 def load_settings(
-    path: Path | str, site: Path | str | None = None, checks: Sequence[Check] = ()
+    path: Path | str,
+    site: Path | str | None = None,
+    checks: Sequence[Check] = (),
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Settings:
     """Read the settings of a search.
 
@@ -57,6 +60,9 @@ def load_settings(
         File with the ``machine`` settings of the site, merged below the file's own.
     checks
         Further checks of the valid settings; their problems are told with the others.
+    defaults
+        Values by section and key for a file without a ``search`` section, which is about no
+        composition; refused where None.
 
     Raises
     ------
@@ -69,6 +75,8 @@ def load_settings(
     draft = _Draft(tree)
     if site is not None:
         draft.add_site(read_yaml(Path(site)))
+    if defaults is not None:
+        draft.stand_in(defaults)
     return draft.settle(checks)
 
 
@@ -188,6 +196,16 @@ class _Draft:
         if settings is None:  # pragma: no cover - a failed validation always leaves problems
             raise SettingsError([Problem(key="", message="not valid", file=self.file)])
         return settings
+
+    def stand_in(self, defaults: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give a file that is about no search a composition, and its sections these defaults."""
+        if "search" in self.values:
+            return
+        self.values["search"] = {"composition": _STAND_IN}
+        for section, values in defaults.items():
+            own = self.values.setdefault(section, {})
+            if isinstance(own, dict):  # else told by the schema
+                self.values[section] = {**values, **own}
 
     def _take_out(self, said: list[tuple[KeyPath, str, str | None]]) -> bool:
         """Note problems and remove their keys, so that the next round sees what they hid."""

@@ -206,6 +206,12 @@ class MachineSettings(Section):
     threads: int = Field(
         1, ge=1, description="cores of each worker that relaxes, where there is no GPU"
     )
+    mpi_command: str = Field(
+        "mpiexec -n {ranks}", description="command that starts a program on some MPI ranks"
+    )
+    training_ranks: int = Field(
+        1, ge=1, description="MPI ranks that share the frames of each member's training"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where the committee is evaluated; auto: on a GPU where there is one"
     )

@@ -99,6 +99,9 @@ class TrainingSettings(Section):
     test_fraction: float = Field(
         0.0, ge=0, lt=1, description="share of the frames that no member ever sees"
     )
+    test_by_group: bool = Field(
+        False, description="keep frames of one group together on one side of the test split"
+    )
     patience: int = Field(
         60, ge=1, description="passes without a better validation loss after which training stops"
     )

@@ -39,8 +39,11 @@ class Piece(Protocol):
         """(F,) places of the frames."""
         ...
 
-    def __call__(self, networks: Sequence[Weights]) -> Predicted:
-        """Predict; ``networks`` (M = 1) are those of the layout, in its order."""
+    def __call__(self, networks: Sequence[Weights], *, derivatives: bool = True) -> Predicted:
+        """Predict; ``networks`` (M = 1) are those of the layout, in its order.
+
+        Without ``derivatives`` gradient and strain derivative may be zeros: they cost the most.
+        """
         ...
 
 
@@ -129,8 +132,8 @@ class FixedPiece:
                     found[place][number] = part
         return found
 
-    def __call__(self, networks: Sequence[Weights]) -> Predicted:
-        """Give energy, gradient and strain derivative."""
+    def __call__(self, networks: Sequence[Weights], *, derivatives: bool = True) -> Predicted:
+        """Give energy, gradient and strain derivative; zeros for these if not asked for."""
         energy = self.x.new_zeros(len(self.frames))
         adjoint = torch.zeros_like(self.x)
         for element, (weights, atoms) in enumerate(zip(networks, self.atoms, strict=True)):
@@ -139,8 +142,10 @@ class FixedPiece:
             output, slope = evaluate(weights, self.activation, self.x[atoms])
             energy = energy.index_add(0, self.owners[atoms], output[0])
             adjoint = adjoint.index_copy(0, atoms, slope[0] / self.scale[element])
-        gradient, strain = _Pull.apply(adjoint, self)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         s = self.energy_scale
+        if not derivatives:
+            return s * energy, adjoint.new_zeros(len(adjoint), 3), energy.new_zeros(len(energy), 6)
+        gradient, strain = _Pull.apply(adjoint, self)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return s * energy, s * gradient, s * strain
 
 

@@ -151,7 +151,12 @@ def _material(
     training = recipe.training
     seen = list(range(len(frames)))
     if training.test_fraction:
-        seen, _ = assign_splits(frames, seed=recipe.seed, test_fraction=training.test_fraction)
+        seen, _ = assign_splits(
+            frames,
+            seed=recipe.seed,
+            test_fraction=training.test_fraction,
+            by_group=training.test_by_group,
+        )
     known = [frames[place] for place in seen]
     places, held = split_frames(
         known, training.validation_fraction, seed=recipe.seed, member=member

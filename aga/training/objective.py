@@ -98,7 +98,8 @@ class Objective:
             networks = self.layout.networks(vector.detach())
             for piece in part.evaluator.pieces():
                 targets = part.targets.take(piece.frames)
-                predicted = piece(networks)
+                labelled = bool((targets.has_forces + targets.has_stress).any())
+                predicted = piece(networks, derivatives=labelled)
                 rows.append(_row(predicted, targets, frame_losses(predicted, targets, prefactors)))
         mine = np.concatenate(rows) if rows else np.zeros((0, 4))
         table = gather_rows(mine, part.places.tolist(), part.count, self.ranks)
@@ -134,7 +135,8 @@ class Objective:
         if own is None or len(own):
             for piece in part.evaluator.pieces(own):
                 targets = part.targets.take(piece.frames)
-                found = frame_losses(piece(networks), targets, prefactors)
+                predicted = piece(networks, derivatives=_counts(targets, prefactors))
+                found = frame_losses(predicted, targets, prefactors)
                 weighted = (found * torch.from_numpy(mine[piece.frames])).sum()
                 weighted.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
                 total += float(weighted.detach())
@@ -148,6 +150,12 @@ class Objective:
         theta = vector.detach()
         value = float(sums[0]) / count + share * float(theta @ theta)
         return value, torch.from_numpy(sums[1:]) / count + 2.0 * share * theta
+
+
+def _counts(targets: Targets, prefactors: Prefactors) -> bool:
+    """Tell whether a force or a virial counts in the loss of any frame."""
+    forces = prefactors.force * targets.has_forces
+    return bool((forces + prefactors.stress * targets.has_stress).any())
 
 
 def _row(predicted: tuple[Tensor, Tensor, Tensor], targets: Targets, losses: Tensor) -> FloatArray:

@@ -89,6 +89,24 @@ def optimise(
     return state
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Check:
+    """What the validation frames say at a look, or the training frames where there are none."""
+
+    loss: float
+    energy_rmse: float
+    force_rmse: float | None
+
+    @classmethod
+    def of(cls, losses: FloatArray, errors: Errors) -> _Check:
+        forces = errors.force[np.isfinite(errors.force)]
+        return cls(
+            loss=float(losses.mean()),
+            energy_rmse=1000.0 * float(np.sqrt(np.mean(errors.energy**2))),
+            force_rmse=float(np.sqrt(np.mean(forces**2))) if len(forces) else None,
+        )
+
+
 class _Run:
     """The passes of one plan."""
 
@@ -115,11 +133,11 @@ class _Run:
         state.focal = torch.ones(count, dtype=torch.float64)
         state.capped = torch.zeros(count, dtype=torch.int64)
         state.before = torch.zeros(count, dtype=torch.float64)
-        losses, errors, check = self._look(state.vector)
+        losses, _, check = self._look(state.vector)
         if self.plan.warm:
             state.losses = torch.from_numpy(losses)
-            state.best, state.best_loss = state.vector.clone(), check
-        self._record(state, losses, errors, check)
+            state.best, state.best_loss = state.vector.clone(), check.loss
+        self._record(state, losses, check)
 
     def go_on(self, state: TrainingState) -> None:
         """Go to the next look."""
@@ -158,15 +176,15 @@ class _Run:
         settings = self.plan.settings
         losses, errors, check = self._look(state.vector)
         before = state.history[-1]["passes"]
-        self._record(state, losses, errors, check)
+        self._record(state, losses, check)
         trouble = self._trouble(state, losses)
         if trouble is not None:
             state.diverged, state.finished = trouble, True
             return
         state.losses = torch.from_numpy(losses)
         # where validation frames are few or none, the last parameters are the ones to keep
-        if check < state.best_loss or not self.watched:
-            state.best, state.best_loss, state.age = state.vector.clone(), check, 0
+        if check.loss < state.best_loss or not self.watched:
+            state.best, state.best_loss, state.age = state.vector.clone(), check.loss, 0
         else:
             state.age += state.passes - before
         if settings.quarantine:
@@ -176,25 +194,21 @@ class _Run:
             self.watched and state.age >= settings.patience
         )
 
-    def _look(self, vector: Tensor) -> tuple[FloatArray, Errors, float]:
+    def _look(self, vector: Tensor) -> tuple[FloatArray, Errors, _Check]:
         losses, errors = self.objective.look(vector, self.compare)
-        check = float(losses.mean())
-        if self.validation is not None:
-            check = float(self.validation.losses(vector, self.compare).mean())
-        return losses, errors, check
+        if self.validation is None:
+            return losses, errors, _Check.of(losses, errors)
+        return losses, errors, _Check.of(*self.validation.look(vector, self.compare))
 
-    def _record(
-        self, state: TrainingState, losses: FloatArray, errors: Errors, check: float
-    ) -> None:
+    def _record(self, state: TrainingState, losses: FloatArray, check: _Check) -> None:
         rates = self.schedule.at(state.steps)
-        forces = errors.force[np.isfinite(errors.force)]
         state.history.append(
             {
                 "passes": state.passes,
                 "loss": float(losses.mean()),
-                "validation": None if self.validation is None else check,
-                "energy_rmse": 1000.0 * float(np.sqrt(np.mean(errors.energy**2))),
-                "force_rmse": float(np.sqrt(np.mean(forces**2))) if len(forces) else None,
+                "validation": None if self.validation is None else check.loss,
+                "energy_rmse": check.energy_rmse,
+                "force_rmse": check.force_rmse,
                 "rate": rates.ratio,
                 "gamma": rates.gamma,
             }

@@ -16,7 +16,7 @@ from aga.potential.deep.network import draw_embedding, evaluate_deep, second_mom
 from aga.potential.deep.pairs import distances
 from aga.potential.deep.smooth import DeepSmooth, Neighbourhood, pack, smooth_weight
 from aga.potential.neighbours import Pairs, find_pairs
-from aga.potential.network import Activation, Weights, flatten, initialise, shapes
+from aga.potential.network import Activation, Weights, flatten, initialise, parameter_count, shapes
 from aga.rng import derive_seed
 from aga.structure.candidate import FloatArray, IntArray
 from aga.structure.protocols import Frame
@@ -52,6 +52,15 @@ class DeepLayout:
 
     descriptor: DeepSmooth
     hidden: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Parameters of all networks."""
+        elements = len(self.descriptor.elements)
+        embedding = sum((n_in + 1) * n_out for n_in, n_out in self.descriptor.layers)
+        return elements * (
+            elements * embedding + parameter_count(self.descriptor.size, self.hidden)
+        )
 
     def networks(self, vector: Tensor) -> list[Weights]:
         """Give the networks as views of the parameter vector."""
@@ -131,8 +140,9 @@ class DeepPiece:
     axis: int
     activation: Activation
 
-    def __call__(self, networks: Sequence[Weights]) -> Predicted:
+    def __call__(self, networks: Sequence[Weights], *, derivatives: bool = True) -> Predicted:
         """Give energy, gradient and strain derivative of the networks, without references."""
+        del derivatives  # they come with the energy
         folded = element_networks(networks, self.standard)
         said = evaluate_deep(folded, self.activation, self.axis, self.where)
         energy = said.atomic.new_zeros(self.where.structures)

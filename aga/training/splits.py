@@ -56,7 +56,8 @@ def _lopsided(
     frames: Sequence[Frame], test: list[int], fraction: float, *, by_group: bool
 ) -> DataError:
     groups = len({frame.group or frame.name for frame in frames})
-    what = f"{len(frames)} frames" + (f" in {groups} group{'s' * (groups != 1)}" if by_group else "")
+    together = f" in {groups} group{'s' * (groups != 1)}" if by_group else ""
+    what = f"{len(frames)} frames{together}"
     if not frames:
         return DataError("there is no labelled frame to divide into training and test set")
     facts = {"frames": len(frames), "test_fraction": fraction}

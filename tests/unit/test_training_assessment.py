@@ -24,7 +24,9 @@ def make_frame(name: str, energy: float, count: int = 2, **labels: object) -> Fr
     return Frame(candidate=candidate, energy=energy, source="a.xyz", **labels)
 
 
-def make_prediction(energy: float, count: int = 2, force: float = 0.0, stress: float = 0.0):
+def make_prediction(
+    energy: float, count: int = 2, force: float = 0.0, stress: float = 0.0
+) -> Prediction:
     return Prediction(
         energy=energy,
         energies=np.full(count, energy / count),

@@ -199,7 +199,7 @@ def outcar(cycles: Sequence[int], limit: int = 60, *, converged: bool = True) ->
             "",
             f"  energy  without entropy= {-9.0 - step:.8f}  energy(sigma->0) = {-8.75 - step:.8f}",
         ]
-    return "\n".join([*lines, " General timing and accounting informations for this job:", ""])
+    return "\n".join([*lines, " General timing and accounting", ""])
 
 
 @pytest.mark.parametrize("name", ["OUTCAR", "OUTCAR.3", "OUTCAR.gz", "si_outcar.relax"])

@@ -13,7 +13,7 @@ functions:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,7 @@ from aga.errors import InputError
 from aga.potential.batch import Evaluation
 from aga.potential.guard import Repulsion
 from aga.potential.model import Model
+from aga.potential.network import Weights
 from aga.potential.symmetry.functions import Angular, FunctionSet
 from aga.structure.candidate import Candidate
 
@@ -106,10 +107,30 @@ class TorchTriplets:
     def _one(self, candidate: Candidate) -> tuple[float, np.ndarray, np.ndarray]:
         positions = torch.from_numpy(np.array(candidate.positions)).requires_grad_()
         strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
-        geometry = _geometry(candidate, self.functions, positions, strain)
-        energy = self._energy(geometry)
+        energy = self.energy(candidate, positions, strain)
         gradient, virial = torch.autograd.grad(energy, (positions, strain))
         return float(energy.detach()), gradient.numpy(), virial.numpy()
+
+    def energy(
+        self,
+        candidate: Candidate,
+        positions: Tensor,
+        strain: Tensor,
+        weights: Mapping[str, Weights] | None = None,
+    ) -> Tensor:
+        """Give the energy in eV, differentiable with respect to everything.
+
+        Parameters
+        ----------
+        candidate
+            Elements and cell.
+        positions, strain
+            (n, 3) in Å and (3, 3).
+        weights
+            Networks by element instead of the model's.
+        """
+        geometry = _geometry(candidate, self.functions, positions, strain)
+        return self._energy(geometry, self.model.weights if weights is None else weights)
 
     def descriptor(self, geometry: _Geometry) -> Tensor:
         """Give G (n, D) in the order of the set."""
@@ -118,7 +139,7 @@ class TorchTriplets:
         blocks += _angular(geometry, functions, self.variant)
         return torch.cat([b for b in blocks if b.numel() or not n], 1)[:, self._columns]
 
-    def _energy(self, geometry: _Geometry) -> Tensor:
+    def _energy(self, geometry: _Geometry, weights: Mapping[str, Weights]) -> Tensor:
         model, G = self.model, self.descriptor(geometry)
         total = torch.zeros((), dtype=torch.float64)
         for element, symbol in enumerate(model.functions.elements):
@@ -126,7 +147,7 @@ class TorchTriplets:
             z = (G[atoms] - torch.from_numpy(model.mean[element])) / torch.from_numpy(
                 model.scale[element]
             )
-            layers = model.weights[symbol]
+            layers = weights[symbol]
             for matrix, bias in layers[:-1]:
                 z = _ACTIVATIONS[model.activation](z @ matrix[0] + bias[0])
             matrix, bias = layers[-1]
