@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aga.potential.model import Model
     from aga.potential.symmetry.functions import FunctionSet
     from aga.store.repository import Repository
+    from aga.structure.protocols import Frame
 
 settings.register_profile(
     # Machines differ and are shared: how long an example takes is no property of the code.
@@ -163,6 +164,41 @@ def make_member() -> Callable[..., Model]:
             energy_scale=0.7,
             repulsion=Repulsion(chosen.elements),
             facts={"member": seed},
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_silicon() -> Callable[[str], Frame]:
+    """Give a function that labels a cell of Tersoff silicon: diamond, shaken and strained by a
+    random amount that depends on its name."""
+    import numpy as np
+    from ase.build import bulk
+    from matscipy.calculators.manybody import Manybody
+    from matscipy.calculators.manybody.explicit_forms import TersoffBrenner
+    from matscipy.calculators.manybody.explicit_forms.tersoff_brenner import (
+        Tersoff_PRB_39_5566_Si_C,
+    )
+
+    from aga.rng import stream
+    from aga.structure.candidate import Candidate
+    from aga.structure.protocols import Frame
+
+    def make(name: str) -> Frame:
+        rng = stream(7, name)
+        atoms = bulk("Si", "diamond", a=5.432, cubic=True)
+        strain = rng.normal(0, 0.02, (3, 3))
+        scale = rng.uniform(0.97, 1.04) * (np.eye(3) + 0.5 * (strain + strain.T))
+        atoms.set_cell(atoms.cell @ scale, scale_atoms=True)
+        atoms.positions += rng.normal(0, rng.uniform(0.02, 0.12), (8, 3))
+        atoms.calc = Manybody(**TersoffBrenner(Tersoff_PRB_39_5566_Si_C))
+        return Frame(
+            candidate=Candidate.from_ase(atoms, name=name),
+            energy=float(atoms.get_potential_energy()),
+            forces=atoms.get_forces(),
+            stress=atoms.get_stress(),
+            source="tersoff",
         )
 
     return make

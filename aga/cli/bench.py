@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from aga.cli.bench_accuracy import accuracy
+from aga.cli.bench_optimizers import optimizers
 from aga.cli.common import DeviceOption, JsonOption, check_device
 from aga.cli.console import console, plain, print_document
 
@@ -19,6 +21,8 @@ def register(app: typer.Typer) -> None:
     group.callback()(_group)
     group.command("speed")(speed)
     group.command("device")(device)
+    group.command("optimizers")(optimizers)
+    group.command("accuracy")(accuracy)
     app.add_typer(group, name="bench")
 
 

@@ -110,7 +110,8 @@ class FixedPiece:
         for frame, mine in zip(self.frames, directions, strict=True):
             J = torch.from_numpy(self.jacobian(int(frame)))  # type: ignore[misc] # there is one
             product = J @ torch.from_numpy(np.ascontiguousarray(mine.T)).float()
-            found.append(product.reshape(len(product) // self.x.shape[1], self.x.shape[1], len(mine)).permute(2, 0, 1))
+            shape = (len(product) // self.x.shape[1], self.x.shape[1], len(mine))
+            found.append(product.reshape(shape).permute(2, 0, 1))
         return found
 
     def _pushed(self, directions: Sequence[FloatArray]) -> list[Tensor]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from aga.config.training import TrainingSettings
 from aga.parallel.ranks import Ranks
 from aga.structure.candidate import FloatArray
-from aga.training.focal import focal_weights
+from aga.training.focal import focal_weights, settled_weights
 from aga.training.methods.base import Course, Method, steps_per_pass
 from aga.training.objective import Errors, Layout, Objective, Part
 from aga.training.quarantine import Suspicion, watch
@@ -165,12 +165,16 @@ class _Run:
     def _weigh(self, state: TrainingState) -> None:
         """Weigh each frame by its own loss in the last pass; none for those left out."""
         settings = self.plan.settings
-        active = torch.ones_like(state.focal)
-        active[[int(place) for place in state.quarantined]] = 0.0
-        state.focal = active
+        before, focal = state.focal, torch.ones_like(state.focal)
+        focal[[int(place) for place in state.quarantined]] = 0.0
         if len(state.losses):
-            gamma, use = self.schedule.at(state.steps).gamma, active > 0
-            state.focal[use] = focal_weights(state.losses[use], gamma, settings.focal_cap)
+            gamma, use = self.schedule.at(state.steps).gamma, focal > 0
+            losses, cap = state.losses[use], settings.focal_cap
+            if self.plan.method.settles and state.passes:
+                focal[use] = settled_weights(before[use], losses, gamma, cap)
+            else:
+                focal[use] = focal_weights(losses, gamma, cap)
+        state.focal = focal
 
     def _take_stock(self, state: TrainingState) -> None:
         settings = self.plan.settings

@@ -2,7 +2,7 @@
 
 Focal weighting looks hardest at what fits worst. A bad label fits worst of all and for ever, so
 that the training would chase it at the cost of everything else. A frame is left out where its
-loss has stayed at the cap for some looks, did not fall meanwhile, and its labels contradict what
+weighted loss has stayed at the cap for some looks, did not fall meanwhile, and its labels contradict what
 the rest of the data says.
 """
 
@@ -28,8 +28,8 @@ STUCK = 0.5
 SHARE = 0.1
 """Largest share of the frames that can be left out: beyond, the data is another than thought."""
 
-_TIMES, _LEVEL = 4.0, 80.0
-"""Errors so many times the percentile of all frames stand out."""
+_TIMES = 4.0
+"""Errors so many times the median of all frames stand out."""
 
 _UNEXPLAINED = 0.3
 """Share of the squared forces of a frame that a model should be able to explain but for this."""
@@ -40,7 +40,7 @@ _LEAST_FORCE, _LEAST_ENERGY = 0.1, 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
-    """How frames are watched: ``cap`` in median losses."""
+    """How frames are watched: ``cap`` in median weighted losses."""
 
     cap: float
 
@@ -65,12 +65,16 @@ def watch(
         Reason by the place of the frame.
     """
     active = _active(state, len(losses))
-    capped = active & (losses >= rule.cap * np.median(losses[active]))
+    pull = losses * state.focal.numpy()  # what the training feels of each
+    capped = active & (pull >= rule.cap * np.median(pull[active]))
     counts, before = state.capped.numpy().copy(), state.before.numpy().copy()
     before = np.where(counts == 0, losses, before)
     counts = np.where(capped, counts + 1, 0)
+    due = counts >= LOOKS
+    stuck = due & (losses > STUCK * before)
+    # those that are being learnt are watched for as many looks again
+    counts[due] = 0
     state.capped, state.before = torch.from_numpy(counts), torch.from_numpy(before)
-    stuck = (counts >= LOOKS) & (losses > STUCK * before)
     room = int(SHARE * len(losses)) - len(state.quarantined)
     found: dict[int, str] = {}
     for place in np.flatnonzero(stuck)[np.argsort(-losses[stuck])]:
@@ -93,19 +97,19 @@ def _contradiction(
     force, label = errors.force[place], errors.label[place]
     energy, energies = abs(errors.energy[place]), np.abs(errors.energy[active])
     if np.isfinite(force):
-        usual = np.nanpercentile(errors.force[active], _LEVEL)
+        usual = np.nanmedian(errors.force[active])
         if (
             force > max(_TIMES * usual, _LEAST_FORCE)
             and (force / max(label, 1e-12)) ** 2 > _UNEXPLAINED
         ):
             return (
                 f"forces are off by {force:.2f} eV/Å (labels {label:.2f} eV/Å, "
-                f"four of five frames within {usual:.2f})"
+                f"half of the frames within {usual:.2f})"
             )
-    usual = np.percentile(energies, _LEVEL)
+    usual = np.median(energies)
     if energy > max(_TIMES * usual, _LEAST_ENERGY):
         return (
             f"energy is off by {1000 * energy:.0f} meV/atom "
-            f"(four of five frames within {1000 * usual:.0f})"
+            f"(half of the frames within {1000 * usual:.0f})"
         )
     return None

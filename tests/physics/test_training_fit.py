@@ -1,17 +1,11 @@
 """Training on real Tersoff silicon and on two elements: it learns, exactly and repeatably."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
-from ase.build import bulk
-from matscipy.calculators.manybody import Manybody
-from matscipy.calculators.manybody.explicit_forms import TersoffBrenner
-from matscipy.calculators.manybody.explicit_forms.tersoff_brenner import (
-    Tersoff_PRB_39_5566_Si_C,
-)
 
 from aga.config.schema import Settings
 from aga.errors import DataError, SearchFailedError
@@ -47,30 +41,9 @@ def settings(composition: str = "Si8", passes: int = 120, **training: object) ->
     )
 
 
-def tersoff(atoms: Atoms, name: str) -> Frame:
-    atoms.calc = Manybody(**TersoffBrenner(Tersoff_PRB_39_5566_Si_C))
-    return Frame(
-        candidate=Candidate.from_ase(atoms, name=name),
-        energy=float(atoms.get_potential_energy()),
-        forces=atoms.get_forces(),
-        stress=atoms.get_stress(),
-    )
-
-
-def silicon(name: str) -> Frame:
-    """Diamond, shaken, strained and compressed by a random amount."""
-    rng = stream(7, name)
-    atoms = bulk("Si", "diamond", a=5.432, cubic=True)
-    strain = rng.normal(0, 0.02, (3, 3))
-    scale = rng.uniform(0.97, 1.04) * (np.eye(3) + 0.5 * (strain + strain.T))
-    atoms.set_cell(atoms.cell @ scale, scale_atoms=True)
-    atoms.positions += rng.normal(0, rng.uniform(0.02, 0.12), (8, 3))
-    return tersoff(atoms, name)
-
-
 @pytest.fixture(scope="module")
-def si_frames() -> list[Frame]:
-    return [silicon(f"train-{k}") for k in range(30)]
+def si_frames(make_silicon: Callable[[str], Frame]) -> list[Frame]:
+    return [make_silicon(f"train-{k}") for k in range(30)]
 
 
 def two_elements(count: int, seed: int = 1) -> list[Frame]:
@@ -240,13 +213,15 @@ def test_frames_above_the_lowest_fade() -> None:
     assert frame_weights(composition, energy, standard, None).tolist() == [1.0] * 3
 
 
-def test_training_learns_tersoff_silicon(si_frames: list[Frame]) -> None:
+def test_training_learns_tersoff_silicon(
+    si_frames: list[Frame], make_silicon: Callable[[str], Frame]
+) -> None:
     models = [
         fit_member(si_frames, Recipe.of_search(settings(), seed=1), member=m).model
         for m in range(2)
     ]
     committee = NetworkCommittee(models)
-    unseen = [silicon(f"test-{k}") for k in range(15)]
+    unseen = [make_silicon(f"test-{k}") for k in range(15)]
     said = committee.predict([f.candidate for f in unseen])
     energies = np.array([p.energy / 8 for p in said])
     true = np.array([f.energy_per_atom for f in unseen])

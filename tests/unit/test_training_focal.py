@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aga.training.focal import focal_weights
+from aga.training.focal import focal_weights, settled_weights
 
 
 def test_formula() -> None:
@@ -36,3 +36,26 @@ def test_weights_are_constants_in_the_gradient() -> None:
     (weights * losses).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     assert x.grad is not None
     assert x.grad.tolist() == pytest.approx((weights * 2 * x).tolist())
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 3.0])
+def test_weights_of_solved_problems_settle(gamma: float) -> None:
+    """The mean of numbers is their weighted fit; with weights loss^γ of its residuals it goes to
+    the minimum of Σ|x − m|^(2 + 2γ), instead of swinging."""
+    x = torch.tensor([0.0, 0.1, 0.3, 0.35, 2.0], dtype=torch.float64)
+    weights, means = torch.ones_like(x), []
+    for _ in range(60):
+        mean = (weights * x).sum() / weights.sum()
+        means.append(float(mean))
+        weights = settled_weights(weights, (x - mean) ** 2, gamma, 1e9)
+    at = torch.linspace(0, 2, 200_001, dtype=torch.float64)
+    lowest = at[((x[:, None] - at) ** 2).pow(1 + gamma).sum(0).argmin()]
+    assert means[-1] == pytest.approx(float(lowest), abs=1e-3)
+    assert means[-1] == pytest.approx(means[-2], abs=1e-6)
+
+
+def test_what_was_left_out_takes_the_weight_of_the_formula() -> None:
+    losses = torch.tensor([1.0, 3.0], dtype=torch.float64)
+    weights = settled_weights(torch.tensor([0.0, 1.0], dtype=torch.float64), losses, 1.0, 20.0)
+    assert weights[0] == pytest.approx(0.5)
+    assert weights[1] == pytest.approx(1.5 ** (1 / 3))

@@ -14,7 +14,7 @@ from aga.structure.candidate import FloatArray
 from aga.training.objective import Objective
 from aga.training.schedule import Schedule
 
-__all__ = ["Course", "Method", "Options", "Stretch", "refuse_unknown"]
+__all__ = ["Course", "Method", "Options", "Stretch", "number", "refuse_unknown"]
 
 Options = Mapping[str, bool | float | tuple[float, ...]]
 """Parameters of a method, by name."""
@@ -51,11 +51,14 @@ class Method(Protocol):
     """Minimises the loss, some passes at a time.
 
     ``passes`` it makes at a time; ``look`` passes between two looks at the validation frames, a
-    multiple of them. Equal vectors, courses and memories give equal results.
+    multiple of them; ``settles`` whether so many passes all but solve the weighted problem, so
+    that weights have to change by less than their formula says. Equal vectors, courses and
+    memories give equal results.
     """
 
     passes: int
     look: int
+    settles: bool
 
     def advance(self, vector: Tensor, course: Course, passes: int) -> Stretch:
         """Make some passes, at most :attr:`passes`."""
@@ -85,6 +88,12 @@ def refuse_unknown(name: str, options: Options, known: Mapping[str, object]) -> 
             remedy=f"it has {', '.join(sorted(known)) or 'none'}",
             options=unknown,
         )
+
+
+def number(options: Options, name: str, default: float) -> float:
+    """Give the number that an option has, or its default."""
+    value = options.get(name, default)
+    return default if isinstance(value, tuple) else float(value)
 
 
 def steps_per_pass(frames: int, batch: int) -> int:

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from aga.errors import InputError
 from aga.rng import stream
-from aga.training.methods.base import Course, Options, Stretch, refuse_unknown
+from aga.training.methods.base import Course, Options, Stretch, number, refuse_unknown
 
 __all__ = ["OPTIMIZERS", "FirstOrder"]
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], float]] = {
     "adadelta": (torch.optim.Adadelta, 1.0),
-    "adam": (torch.optim.Adam, 3e-3),
-    "adamw": (torch.optim.AdamW, 3e-3),
+    "adam": (torch.optim.Adam, 1e-2),
+    "adamw": (torch.optim.AdamW, 1e-2),
     "adamax": (torch.optim.Adamax, 5e-3),
     "asgd": (torch.optim.ASGD, 1e-3),
     "sgd": (torch.optim.SGD, 1e-3),
@@ -32,7 +32,7 @@ FULL = frozenset({"rprop"})
 """Methods that compare signs of gradients, which needs all frames in every step."""
 
 LOOK = 5
-"""Passes between two looks at the validation frames."""
+"""Passes between two looks at the validation frames, where the option ``look`` says no other."""
 
 LOUDEST = 10.0
 """Longest gradient, in typical ones of the last steps: a batch with a wild frame is cut to it."""
@@ -53,7 +53,7 @@ class FirstOrder:
     name
         Of the optimizer.
     options
-        Its parameters, as torch names them.
+        Its parameters, as torch names them, and ``look``, the passes between two looks.
     learning_rate
         At the start; the method's own where None.
     batch_size
@@ -66,17 +66,19 @@ class FirstOrder:
     """
 
     passes = 1
-    look = LOOK
+    settles = False
 
     def __init__(
         self, name: str, options: Options, learning_rate: float | None, batch_size: int
     ) -> None:
         self._kind, usual = OPTIMIZERS[name]
         known = inspect.signature(self._kind).parameters
-        refuse_unknown(name, options, {k: v for k, v in known.items() if k not in _NOT_OURS})
+        ours = {k: v for k, v in known.items() if k not in _NOT_OURS} | {"look": LOOK}
+        refuse_unknown(name, options, ours)
+        self.look = max(1, int(number(options, "look", LOOK)))
         self._rate = usual if learning_rate is None else learning_rate
         self._batch = None if name in FULL else batch_size
-        self._options = dict(options)
+        self._options = {key: value for key, value in options.items() if key != "look"}
         self._leaf = torch.zeros(1, dtype=torch.float64)
         try:
             self._optimizer = self._make(self._leaf)

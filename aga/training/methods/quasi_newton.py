@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aga.rng import derive_seed
 from aga.training.curvature import Sketch, curvature
-from aga.training.methods.base import Course, Options, Stretch, refuse_unknown
+from aga.training.methods.base import Course, Options, Stretch, number, refuse_unknown
 from aga.training.objective import ElementLayout
 
 __all__ = ["LBFGS", "Newton", "minimise"]
@@ -61,6 +61,8 @@ def minimise(start: Tensor, slope: Slope, passes: int, memory: int) -> Tensor:
 class _Forgetful:
     """A method that begins each stretch afresh: nothing to keep but the parameters."""
 
+    settles = True
+
     def memory(self) -> Any:  # noqa: ANN401 - see the protocol
         return None
 
@@ -73,8 +75,8 @@ class LBFGS(_Forgetful):
 
     def __init__(self, options: Options) -> None:
         refuse_unknown("lbfgs", options, {"memory": 0, "refresh": 0})
-        self._memory = int(_number(options, "memory", 50))
-        self.passes = self.look = int(_number(options, "refresh", 50))
+        self._memory = int(number(options, "memory", 50))
+        self.passes = self.look = int(number(options, "refresh", 50))
 
     def advance(self, vector: Tensor, course: Course, passes: int) -> Stretch:
         """Make some passes."""
@@ -98,10 +100,10 @@ class Newton(_Forgetful):
 
     def __init__(self, options: Options) -> None:
         refuse_unknown("newton", options, {"memory": 0, "refresh": 0, "damping": 0, "rows": 0})
-        self._memory = int(_number(options, "memory", 50))
-        self._damping = _number(options, "damping", 1e-3)
-        self._rows = _number(options, "rows", Sketch(seed=0).rows)
-        self.passes = self.look = int(_number(options, "refresh", 20))
+        self._memory = int(number(options, "memory", 50))
+        self._damping = number(options, "damping", 1e-3)
+        self._rows = number(options, "rows", Sketch(seed=0).rows)
+        self.passes = self.look = int(number(options, "refresh", 20))
 
     def advance(self, vector: Tensor, course: Course, passes: int) -> Stretch:
         """Make some passes."""
@@ -177,8 +179,3 @@ class _Whitening:
             for factor, part in zip(self.factors, parts, strict=True)
         ]
         return torch.cat(solved)
-
-
-def _number(options: Options, name: str, default: float) -> float:
-    value = options.get(name, default)
-    return default if isinstance(value, tuple) else float(value)
