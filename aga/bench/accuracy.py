@@ -25,14 +25,16 @@ from aga.training.recipe import Recipe
 
 __all__ = ["POTENTIAL", "TRAINING", "AccuracyOptions", "measure_accuracy"]
 
-POTENTIAL = PotentialSettings(cutoff=5.5, hidden=(30, 30))
+POTENTIAL = PotentialSettings(functions="fine", cutoff=5.5, hidden=(30, 30))
 TRAINING = TrainingSettings(
     optimizer="newton",
-    passes=400,
-    patience=100,
-    validation_fraction=0.08,
+    passes=600,
+    patience=200,
+    validation_fraction=0.05,
     energy_scale=None,
     focal_gamma=0.0,
+    smoothness=0.01,
+    jacobian_memory=3.0,
 )
 """Settings of every training, whatever the set; no high frame counts less, none is weighted."""
 

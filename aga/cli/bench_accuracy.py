@@ -68,6 +68,11 @@ def accuracy(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Train one network on each data set and test it on frames it has never seen."""
     import json
+    import os
+
+    # read when torch is loaded: threads of OpenMP that wait by spinning make each other wait by the
+    # millisecond where another program works on the machine (measured: 30 times slower)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     from aga.bench.accuracy import AccuracyOptions, measure_accuracy
     from aga.bench.accuracy_table import accuracy_tables

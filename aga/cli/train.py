@@ -122,6 +122,8 @@ def train(  # noqa: PLR0913 - each is an option of the command
     from aga.training.members import Crew
     from aga.training.recipe import Recipe
 
+    # threads that wait for their turn must not keep a core from those that have it
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     folder = output or Path(f"{files[0].name.split('.')[0]}-potential")
     check_folder(folder, overwrite=force)
     changed = {

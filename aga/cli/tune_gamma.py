@@ -189,7 +189,7 @@ def _of_search(place: Place) -> _Data:
         committees = store.list_committees(name)
         if len(committees) < 2:
             raise NotFoundError(
-                f"search {name} has {len(committees)} committees: nothing has joined its data yet",
+                f"search {name} has no second committee: nothing has joined its data yet",
                 remedy="wait for its second training, or name two files of frames",
                 search=name,
             )

@@ -16,8 +16,14 @@ from aga.config.training import TrainingSettings
 __all__ = ["FIT_DEFAULTS", "FitSettings", "load_fit_settings"]
 
 FIT_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "potential": {"cutoff": 5.0, "hidden": (30, 30)},
-    "training": {"passes": 400, "energy_scale": None, "test_fraction": 0.1},
+    "potential": {"functions": "fine", "cutoff": 5.5, "hidden": (30, 30)},
+    "training": {
+        "passes": 400,
+        "energy_scale": None,
+        "test_fraction": 0.1,
+        "smoothness": 0.01,
+        "patience": 200,
+    },
 }
 """Defaults that differ from a search's: there are hundreds of frames, and all of them count."""
 

@@ -49,6 +49,10 @@ class PotentialSettings(Section):
     preset: Literal["tio2", "cuauoh"] | None = Field(
         None, description="published symmetry functions; an automatic set where empty"
     )
+    functions: Literal["compact", "fine"] = Field(
+        "compact",
+        description="size of the automatic set: compact for searches, fine for hundreds of frames",
+    )
     cutoff: Positive = Field(4.5, le=20, description="Å; a preset has its own")
     hidden: tuple[int, ...] = Field((20, 20), description="nodes of the hidden layers")
     activation: Literal["tanh", "softplus", "silu"] = "softplus"

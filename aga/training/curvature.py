@@ -34,7 +34,7 @@ ROWS_PER_PARAMETER = 2.0
 """Rows of the sketch in parameters: with fewer the matrix is too noisy to precondition with
 (measured), with more it costs more than it saves."""
 
-WHOLE = 4500
+WHOLE = 7000
 """Parameters up to which the matrix is taken whole; with more, one block for each network."""
 
 ROWS = 1024

@@ -15,7 +15,7 @@ from aga.potential.descriptors import Functions
 from aga.potential.model import Model
 from aga.potential.network import Weights, flatten, initialise
 from aga.potential.symmetry.functions import FunctionSet
-from aga.potential.symmetry.presets import automatic, preset
+from aga.potential.symmetry.presets import automatic, fine, preset
 from aga.rng import derive_seed
 from aga.structure.protocols import Frame
 from aga.training.described import GIB, Described, Memory, describe
@@ -42,7 +42,8 @@ def function_set(elements: Sequence[str], potential: PotentialSettings) -> Funct
         )
     if potential.preset is not None:
         return preset(potential.preset, elements)
-    return automatic(elements, potential.cutoff)
+    make = fine if potential.functions == "fine" else automatic
+    return make(elements, potential.cutoff)
 
 
 def fixed_functions(recipe: Recipe) -> Functions:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from aga.errors import DataError, InputError
+from aga.rng import derive_seed
 from aga.structure.protocols import Frame
 from aga.training.duplicates import TOLERANCE
 from aga.training.frames import SHOWN, check_frames
-from aga.training.splits import assign_splits
 
 __all__ = ["FEW", "check_gammas", "divide"]
 
@@ -47,13 +47,15 @@ def divide(
     seed
         Decides with a frame's name on which side it falls.
     held
-        Expected share that is held out; 0 for none.
+        Share that is held out, at least one frame; 0 for none.
 
     Raises
     ------
     aga.errors.DataError
         Frames that can't be trained on; new ones that the base set holds already, or with
-        elements that it does not have; nothing to train on or to hold out.
+        elements that it does not have; all frames of an element would be held out.
+    aga.errors.InputError
+        Nothing would be left to train on.
     """
     check_frames(base)
     check_frames(new)
@@ -66,14 +68,36 @@ def divide(
             elements=other,
         )
     _refuse_known(base, new)
-    places, kept = assign_splits(base, seed=seed, test_fraction=held)
+    kept = _drawn(base, seed, held)
+    places = [place for place in range(len(base)) if place not in kept]
     rest = {symbol for place in places for symbol in base[place].candidate.symbols}
     if rest < known:
         raise DataError(
             f"all base frames with {', '.join(sorted(known - rest))} would be held out",
             remedy="hold out fewer, or none, with --test",
         )
-    return [base[place] for place in places], [base[place] for place in kept]
+    return [base[place] for place in places], [base[place] for place in sorted(kept)]
+
+
+def _drawn(frames: Sequence[Frame], seed: int, share: float) -> set[int]:
+    """Give the places of so many frames, at least one, whatever the order of the frames.
+
+    Raises
+    ------
+    aga.errors.InputError
+        None would be left.
+    """
+    if not share:
+        return set()
+    count = max(1, round(share * len(frames)))
+    if not 0 < share < 1 or count >= len(frames):
+        raise InputError(
+            f"holding out a share of {share:g} of {len(frames)} base frames: none is left to "
+            "train on",
+            remedy="hold out fewer, or none, with --test",
+        )
+    draws = [derive_seed(seed, "held out", frame.name) for frame in frames]
+    return set(sorted(range(len(frames)), key=lambda place: draws[place])[:count])
 
 
 def _refuse_known(base: Sequence[Frame], new: Sequence[Frame]) -> None:
