@@ -219,7 +219,7 @@ def _run(inquiry: Inquiry, folder: Path, *, processes: int, force: bool) -> Scan
 def _document(inquiry: Inquiry, scan: Scan, targets: tuple[float, ...]) -> dict[str, Any]:
     from aga.training.gamma import resolution
     from aga.training.gamma_frames import FEW
-    from aga.training.gamma_verdict import choose_targets, scan_document
+    from aga.training.gamma_verdict import choose_targets, new_share, scan_document
 
     recipe = inquiry.recipe
     chosen = targets or choose_targets(scan.runs)
@@ -236,6 +236,7 @@ def _document(inquiry: Inquiry, scan: Scan, targets: tuple[float, ...]) -> dict[
         "passes": recipe.training.passes,
         "resolution": resolution(inquiry),
         "seeds": inquiry.seeds,
+        "new_share": new_share(scan.base, (counts["base"], counts["new"])),
         **said,
     }
 

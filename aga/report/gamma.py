@@ -87,7 +87,8 @@ def _loss(row: Mapping[str, Any], name: str) -> str:
 
 def advice(said: Mapping[str, Any]) -> list[str]:
     """Write what the scan recommends, and how counted."""
-    lines = []
+    share = f"{100 * said['new_share']:.0f} %"
+    lines = [f"when the new structures join, {share} of the loss is theirs"]
     if said["recommended"] is not None:
         sure = said["confidence"]
         told = (

@@ -156,6 +156,7 @@ def _material(
             seed=recipe.seed,
             test_fraction=training.test_fraction,
             by_group=training.test_by_group,
+            strict=False,
         )
     known = [frames[place] for place in seen]
     places, held = split_frames(

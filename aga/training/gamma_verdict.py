@@ -13,7 +13,7 @@ from aga.rng import stream
 from aga.structure.candidate import FloatArray
 from aga.training.gamma import Run, Scan
 
-__all__ = ["Verdict", "choose_targets", "judge", "passes_to", "scan_document"]
+__all__ = ["Verdict", "choose_targets", "judge", "new_share", "passes_to", "scan_document"]
 
 TARGETS = 6
 """Targets chosen from the data."""
@@ -52,6 +52,25 @@ def choose_targets(runs: Sequence[Run]) -> tuple[float, ...]:
 def _rounded_up(value: float) -> float:
     unit = 10.0 ** (np.floor(np.log10(value)) - 1)
     return float(f"{np.ceil(value / unit - 1e-9) * unit:.2g}")
+
+
+def new_share(base: Sequence[Run], frames: tuple[int, int]) -> float:
+    """Give the share of the loss that new frames have when they join, the median over the seeds.
+
+    Where it is large already, the new frames do not drown, and γ = 0 looks at them first too.
+
+    Parameters
+    ----------
+    base
+        The trainings on the base set.
+    frames
+        How many base frames and new ones there are.
+    """
+    old, new = (
+        np.array([count * run.losses[part] for run in base])
+        for part, count in zip(("base", "new"), frames, strict=True)
+    )
+    return float(np.median(new / (old + new)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

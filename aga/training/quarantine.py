@@ -2,8 +2,8 @@
 
 Focal weighting looks hardest at what fits worst. A bad label fits worst of all and for ever, so
 that the training would chase it at the cost of everything else. A frame is left out where its
-weighted loss has stayed at the cap for some looks, did not fall meanwhile, and its labels contradict what
-the rest of the data says.
+weighted loss has stayed at the cap for some looks, did not fall meanwhile, and its labels
+contradict what the rest of the data says.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ def old_unseen(
             seed=recipe.seed,
             test_fraction=training.test_fraction,
             by_group=training.test_by_group,
+            strict=False,
         )
         return "test", [frames[place] for place in places if frames[place].name in old]
     _, held = split_frames(before, training.validation_fraction, seed=recipe.seed, member=member)

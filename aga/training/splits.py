@@ -12,7 +12,12 @@ __all__ = ["assign_splits"]
 
 
 def assign_splits(
-    frames: Sequence[Frame], *, seed: int, test_fraction: float, by_group: bool = False
+    frames: Sequence[Frame],
+    *,
+    seed: int,
+    test_fraction: float,
+    by_group: bool = False,
+    strict: bool = True,
 ) -> tuple[list[int], list[int]]:
     """Divide frames into those to train on and those to test on.
 
@@ -31,6 +36,10 @@ def assign_splits(
         Whether frames of one group stay together, so that the test asks for structures unlike
         those trained on; a frame without one is a group of its own.
 
+    strict
+        Whether an empty test set is an error where one is asked for; a search that begins with a
+        few frames takes it as it comes.
+
     Returns
     -------
     rest, test
@@ -47,7 +56,7 @@ def assign_splits(
         key = (frame.group or frame.name) if by_group else frame.name
         draw = derive_seed(seed, "test", key) / 2.0**63
         (test if draw < test_fraction else rest).append(place)
-    if not rest or (test_fraction > 0 and not test):
+    if not rest or (strict and test_fraction > 0 and not test):
         raise _lopsided(frames, test, test_fraction, by_group=by_group)
     return rest, test
 

@@ -32,6 +32,7 @@ def said() -> dict[str, Any]:
         "passes": 40,
         "resolution": 5,
         "seeds": 3,
+        "new_share": 0.6666,
         "targets": [0.5, 0.1],
         "start": {"new_loss": 1.5, "old_loss": None, "base_loss": 0.1},
         "rows": [
@@ -66,11 +67,12 @@ def test_the_table(said: dict[str, Any]) -> None:
 
 
 def test_the_advice(said: dict[str, Any]) -> None:
-    best, step = advice(said)
+    share, best, step = advice(said)
+    assert share == "when the new structures join, 67 % of the loss is theirs"
     assert best.startswith("recommended: focal_gamma: 0 (the quickest in 88 % of the resamples")
     assert step.startswith("newton is looked at every 5 passes")
-    assert advice(said | {"recommended": None, "resolution": 1}) == []
-    (best,) = advice(said | {"confidence": None, "resolution": 1})
+    assert advice(said | {"recommended": None, "resolution": 1}) == [share]
+    _, best = advice(said | {"confidence": None, "resolution": 1})
     assert best == "recommended: focal_gamma: 0"
 
 

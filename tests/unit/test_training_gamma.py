@@ -21,7 +21,7 @@ from aga.training.fit import fit_member
 from aga.training.frame_loss import mean_loss
 from aga.training.gamma import Inquiry, Run, Scan, remaining, resolution, run_scan
 from aga.training.gamma_frames import check_gammas, divide
-from aga.training.gamma_verdict import choose_targets, judge, passes_to, scan_document
+from aga.training.gamma_verdict import choose_targets, judge, new_share, passes_to, scan_document
 from aga.training.recipe import Recipe
 from aga.training.schedule import Prefactors
 
@@ -218,6 +218,12 @@ def falling(gamma: float, seed: int, rate: float, passes: int = 40) -> Run:
 def test_passes_to_a_target() -> None:
     run = made(0, 0, [1.0, 0.5, 0.7, 0.3])
     assert [passes_to(run, target) for target in (1.0, 0.5, 0.49, 0.1)] == [0, 1, 3, inf]
+
+
+def test_the_share_of_the_new_frames() -> None:
+    losses = [{"new": 0.3, "base": 0.1}, {"new": 0.0, "base": 0.1}, {"new": 2.7, "base": 0.1}]
+    runs = [replace(made(0, s, [1.0]), losses=one) for s, one in enumerate(losses)]
+    assert new_share(runs, (90, 10)) == pytest.approx(3 / 12)
 
 
 def test_targets_lie_between_start_and_end_of_ordinary_training() -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import aga
 from aga.config.schema import MIN_INITIAL
 from aga.errors import SearchFailedError
 from aga.potential.device.choice import Device, Precision
-from aga.potential.kinds import AnyCommittee, load_model, make_committee
+from aga.potential.kinds import AnyCommittee, AnyModel, load_model, make_committee
 from aga.store.repository import Repository
+from aga.structure.protocols import Frame
 from aga.tasks.context import StepContext
-from aga.training.fit import Workshop, fit_member
+from aga.training.fit import FitResult, Workshop, fit_member
+from aga.training.members import Crew, train_on_ranks
 from aga.training.recipe import Recipe
+from aga.training.retention import old_unseen, retention
 
 __all__ = ["collect", "commit_members", "load_committee", "train_member"]
 
@@ -82,41 +85,65 @@ def _older(document: dict[str, Any] | None, version: int) -> dict[str, Any] | No
 def train_member(context: StepContext) -> dict[str, Any]:
     """Fit one member of the next committee."""
     repository, search_id, args = context.repository, context.search_id, context.step.args
-    member = int(context.step.key.removeprefix("m"))
-    frames = repository.dataset_frames(search_id, int(args["dataset"]))
-    previous = None
-    if args["previous"] is not None and context.settings.training.start == "previous":
+    member, dataset = int(context.step.key.removeprefix("m")), int(args["dataset"])
+    frames, recipe = (
+        repository.dataset_frames(search_id, dataset),
+        Recipe.of_search(context.settings),
+    )
+    previous, retained = None, None
+    if args["previous"] is not None and recipe.training.start == "previous":
         card = repository.get_committee(search_id, int(args["previous"]))
         previous = load_model(repository.get_blob(card["members"][member]))
-    outcome = fit_member(
-        frames,
-        Recipe.of_search(context.settings),
-        member=member,
-        previous=previous,
-        workshop=Workshop(checkpoint=_checkpoint(context)),
-    )
+    outcome = _fit(context, frames, recipe, member, previous)
+    if previous is not None:
+        parent = repository.get_dataset(search_id, dataset)["parent"]
+        old = set() if parent is None else set(repository.dataset_names(search_id, parent))
+        unseen = old_unseen(frames, old, recipe, member)
+        retained = retention(unseen, [previous], [outcome.model])
+    _tell(context, outcome, member)
+    repository.record_weights(search_id, context.step.iteration, member, outcome.focal)
+    record = {"history": outcome.history, "focal_weights": outcome.weights}
+    return {
+        "blob": repository.put_blob(outcome.model.to_bytes()),
+        "record": repository.put_blob(json.dumps(record).encode()),
+        "member": member,
+        "metrics": outcome.metrics,
+        "retained": retained,
+        "quarantined": outcome.quarantined,
+    }
+
+
+def _fit(
+    context: StepContext,
+    frames: list[Frame],
+    recipe: Recipe,
+    member: int,
+    previous: AnyModel | None,
+) -> FitResult:
+    """Train here, or on MPI ranks where the machine settings say so.
+
+    All attempts share what they have reached: equal trainings have equal checkpoints, and files
+    are replaced whole.
+    """
+    machine = context.settings.machine
+    name = f"{context.step.iteration:03d}-{context.step.key}"
+    folder = machine.run_dir / context.search_id / "training"
+    if machine.training_ranks > 1:
+        crew = Crew(ranks=machine.training_ranks, mpi_command=machine.mpi_command)
+        return train_on_ranks(frames, recipe, member, previous, folder / name, crew)
+    workshop = Workshop(checkpoint=folder / f"{name}.checkpoint")
+    return fit_member(frames, recipe, member=member, previous=previous, workshop=workshop)
+
+
+def _tell(context: StepContext, outcome: FitResult, member: int) -> None:
+    """Log what did not go as it should."""
+    repository, search_id = context.repository, context.search_id
     if outcome.diverged is not None:
         message = f"the training of member {member} diverged: {outcome.diverged}; its previous "
         repository.log(search_id, "training_diverged", message + "weights stay", member=member)
     for name, why in outcome.quarantined.items():
         message = f"{name} was left out of the training of member {member}: {why}"
         repository.log(search_id, "quarantined", message, frame=name, member=member)
-    repository.record_weights(search_id, context.step.iteration, member, outcome.focal)
-    return {
-        "blob": repository.put_blob(outcome.model.to_bytes()),
-        "member": member,
-        "metrics": outcome.metrics,
-        "quarantined": outcome.quarantined,
-    }
-
-
-def _checkpoint(context: StepContext) -> Path:
-    """Give the file that a training goes on from when its worker was killed.
-
-    All attempts share it: equal trainings have equal checkpoints, and files are replaced whole.
-    """
-    folder = context.settings.machine.run_dir / context.search_id / "training"
-    return folder / f"{context.step.iteration:03d}-{context.step.key}.safetensors"
 
 
 def commit_members(context: StepContext) -> int:
@@ -133,6 +160,8 @@ def commit_members(context: StepContext) -> int:
         "dataset": int(trained[0].args["dataset"]),
         "members": [r["blob"] for r in results],
         "metrics": [r["metrics"] for r in results],
+        "retained": [r.get("retained") for r in results],
+        "records": [r.get("record") for r in results],
         "settings_digest": context.settings.digest(),
         "seed": context.settings.search.seed,
         "code_version": aga.__version__,

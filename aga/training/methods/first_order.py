@@ -28,9 +28,9 @@ OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], float]] = {
 }
 """Class and learning rate at the start, by name.
 
-The rates are round numbers that served best, of a few for each method, in 60 passes over a hundred
-frames of TiO₂ and over fifty of silicon, with the published prefactors, batches of eight and the rate
-falling to a hundredth. SGD and ASGD diverge on silicon with 1e-3.
+The rates are round numbers near those that served best, of a few for each method, in 60 passes
+over a hundred frames of TiO₂ and over fifty of silicon, with the published prefactors to begin
+with, batches of eight and the rate falling to a hundredth. SGD and ASGD can diverge with 1e-3.
 """
 
 FULL = frozenset({"rprop"})
