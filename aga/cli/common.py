@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from aga.config.schema import Settings
     from aga.errors import Problem
     from aga.potential.device.choice import Device
@@ -29,6 +31,7 @@ __all__ = [
     "open_handle",
     "open_repository",
     "read_settings",
+    "read_structures",
 ]
 
 DatabaseOption = Annotated[
@@ -163,3 +166,30 @@ def read_settings(path: Path, site: Path | None = None) -> Settings:
     from aga.config.load import load_settings
 
     return load_settings(path, site, checks=[check_engine])
+
+
+def read_structures(path: Path) -> list[Atoms]:
+    """Read structures in any format that ASE knows.
+
+    Raises
+    ------
+    aga.errors.InputError
+        The file can't be read or holds no structure.
+    """
+    from ase.io import iread
+
+    from aga.errors import InputError
+
+    images: list[Atoms] = []
+    try:
+        images.extend(iread(str(path), index=":"))
+    except Exception as error:  # a parser of free text raises whatever it likes
+        what = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InputError(
+            f"{path}: cannot read structure {len(images)}: {what}",
+            remedy="give a file in a format that ASE reads",
+            file=str(path),
+        ) from error
+    if not images:
+        raise InputError(f"{path}: holds no structure", file=str(path))
+    return images

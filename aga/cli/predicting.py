@@ -17,6 +17,7 @@ from aga.cli.common import (
     SiteOption,
     check_device,
     open_handle,
+    read_structures,
 )
 from aga.cli.console import console, print_document, say
 from aga.cli.members import ForceOption, IterationOption, ModelOption, Place, open_committee
@@ -59,7 +60,7 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
 
     if output is not None:
         check_new(output, overwrite=force)
-    images = _read_structures(structures)
+    images = read_structures(structures)
     names = [_name(image, structures, number, len(images)) for number, image in enumerate(images)]
     place = Place(search=search, database=database, launchpad=launchpad, site=site)
     committee = open_committee(model, place, iteration, device)
@@ -222,26 +223,6 @@ def _frame_row(frame: Frame, said: Prediction) -> dict[str, Any]:
         "force_spread": float(np.sqrt(np.mean(said.forces_spread**2))),
         "force_error": error,
     }
-
-
-def _read_structures(path: Path) -> list[Atoms]:
-    from ase.io import iread
-
-    from aga.errors import InputError
-
-    images: list[Atoms] = []
-    try:
-        images.extend(iread(str(path), index=":"))
-    except Exception as error:  # a parser of free text raises whatever it likes
-        what = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(
-            f"{path}: cannot read structure {len(images)}: {what}",
-            remedy="give a file in a format that ASE reads",
-            file=str(path),
-        ) from error
-    if not images:
-        raise InputError(f"{path}: holds no structure", file=str(path))
-    return images
 
 
 def _name(image: Atoms, path: Path, place: int, count: int) -> str:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from aga.cli.common import open_handle
+from aga.cli.common import open_handle, read_structures
 from aga.cli.members import Place, open_committee
 
 if TYPE_CHECKING:
@@ -144,23 +144,9 @@ def read_candidates(path: Path) -> Own:
     aga.errors.StructureError
         A structure that nothing can be computed for.
     """
-    from ase.io import iread
-
-    from aga.errors import InputError
     from aga.potential.atoms import enclosed
 
-    images: list[Atoms] = []
-    try:
-        images.extend(iread(str(path), index=":"))
-    except Exception as error:  # a parser of free text raises whatever it likes
-        what = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(
-            f"{path}: cannot read structure {len(images)}: {what}",
-            remedy="give a file in a format that ASE reads",
-            file=str(path),
-        ) from error
-    if not images:
-        raise InputError(f"{path}: holds no structure", file=str(path))
+    images = read_structures(path)
     names = _names(images, path.name.split(".")[0])
     energies = [_energy(image, path, number) for number, image in enumerate(images)]
     labels = {

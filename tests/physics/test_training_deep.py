@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
-from ase.build import bulk
-from matscipy.calculators.manybody import Manybody
-from matscipy.calculators.manybody.explicit_forms import TersoffBrenner
-from matscipy.calculators.manybody.explicit_forms.tersoff_brenner import (
-    Tersoff_PRB_39_5566_Si_C,
-)
 
 from aga.config.schema import Settings
 from aga.errors import DataError, InputError, SearchFailedError
@@ -54,26 +48,9 @@ def settings(descriptor: str, composition: str = "Si8", **training: object) -> S
     )
 
 
-def silicon(name: str) -> Frame:
-    """Diamond, shaken, strained and compressed by a random amount."""
-    rng = stream(7, name)
-    atoms: Atoms = bulk("Si", "diamond", a=5.432, cubic=True)
-    strain = rng.normal(0, 0.02, (3, 3))
-    scale = rng.uniform(0.97, 1.04) * (np.eye(3) + 0.5 * (strain + strain.T))
-    atoms.set_cell(atoms.cell @ scale, scale_atoms=True)
-    atoms.positions += rng.normal(0, rng.uniform(0.02, 0.12), (8, 3))
-    atoms.calc = Manybody(**TersoffBrenner(Tersoff_PRB_39_5566_Si_C))
-    return Frame(
-        candidate=Candidate.from_ase(atoms, name=name),
-        energy=float(atoms.get_potential_energy()),
-        forces=atoms.get_forces(),
-        stress=atoms.get_stress(),
-    )
-
-
 @pytest.fixture(scope="module")
-def si_frames() -> list[Frame]:
-    return [silicon(f"train-{k}") for k in range(30)]
+def si_frames(make_silicon: Callable[[str], Frame]) -> list[Frame]:
+    return [make_silicon(f"train-{k}") for k in range(30)]
 
 
 def two_elements(count: int) -> list[Frame]:
@@ -160,12 +137,14 @@ def test_training_sees_what_the_committee_says() -> None:
 
 
 @pytest.mark.parametrize("descriptor", DEEP)
-def test_training_learns_tersoff_silicon(descriptor: str, si_frames: list[Frame]) -> None:
+def test_training_learns_tersoff_silicon(
+    descriptor: str, si_frames: list[Frame], make_silicon: Callable[[str], Frame]
+) -> None:
     results = [
         fit_member(si_frames, Recipe.of_search(settings(descriptor), seed=1), member=m)
         for m in range(2)
     ]
-    unseen = [silicon(f"test-{k}") for k in range(15)]
+    unseen = [make_silicon(f"test-{k}") for k in range(15)]
     said = make_committee([r.model for r in results]).predict([f.candidate for f in unseen])
     energies = np.array([p.energy / 8 for p in said])
     true = np.array([f.energy_per_atom for f in unseen])
