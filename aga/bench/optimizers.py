@@ -50,7 +50,7 @@ Progress = Callable[[str, Mapping[str, Any]], None]
 class Contest:
     """What is compared.
 
-    ``recipe`` with the passes, learning rates and batches of all; ``held`` the expected share of
+    ``recipe`` with passes, batches and penalty of all; ``held`` the share of
     the frames that are not trained on; ``optimizers`` by name.
     """
 

@@ -21,8 +21,8 @@ def register(app: typer.Typer) -> None:
     group.callback()(_group)
     group.command("speed")(speed)
     group.command("device")(device)
-    group.command("optimizers")(optimizers)
     group.command("accuracy")(accuracy)
+    group.command("optimizers")(optimizers)
     app.add_typer(group, name="bench")
 
 

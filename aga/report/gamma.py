@@ -137,7 +137,6 @@ def gamma_figure(
     left.set_ylabel("mean loss of a frame", fontsize=10, color=INK)
     left.set_title("all structures; dotted: targets", loc="left", fontsize=10.5, color=INK)
     left.set_yscale("log")
-    left.legend(frameon=False, fontsize=9, labelcolor=INK)
     _draw_finals(right, said)
     for axes in (left, right):
         _dress(axes)
@@ -184,8 +183,6 @@ def _draw_finals(axes: Any, said: Mapping[str, Any]) -> None:  # noqa: ANN401 - 
     axes.set_xlabel("γ", fontsize=10, color=INK)
     axes.set_yscale("log")
     axes.set_title("mean loss at the end, with the range", loc="left", fontsize=10.5, color=INK)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9, labelcolor=INK)
 
 
 def _dress(axes: Any) -> None:  # noqa: ANN401 - matplotlib has no types
@@ -200,3 +197,9 @@ def _dress(axes: Any) -> None:  # noqa: ANN401 - matplotlib has no types
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color("#999999")
+    count = len(axes.get_legend_handles_labels()[0])
+    if count:  # below the picture: curves and points may be anywhere in it
+        axes.legend(
+            frameon=False, fontsize=9, labelcolor=INK, ncols=min(count, 7), loc="upper center",
+            bbox_to_anchor=(0.5, -0.13), columnspacing=1.2, handletextpad=0.5,
+        )  # fmt: skip

@@ -119,13 +119,15 @@ def judge(runs: Sequence[Run], targets: Sequence[float], budget: int) -> Verdict
         return Verdict(best=gammas[best], confidence=None, alike=others, recommended=chosen)
     drawn = stream(0, "gamma", "resamples").integers(0, count, (RESAMPLES, count))
     means = scores[:, drawn].mean(axis=2)
-    ahead = (means[best] < means).mean(axis=1)
+    ahead = (means[best] < means * (1.0 - 1e-9)).mean(axis=1)
     alike = tuple(
         gamma for place, gamma in enumerate(gammas) if place != best and ahead[place] < SURE
     )
+    # γ that take equally many passes share a resample among them
+    lowest = np.isclose(means, means.min(axis=0), rtol=1e-9)
     return Verdict(
         best=gammas[best],
-        confidence=float((means.argmin(axis=0) == best).mean()),
+        confidence=float((lowest[best] / lowest.sum(axis=0)).mean()),
         alike=alike,
         recommended=None if len(alike) == len(gammas) - 1 else gammas[best],
     )

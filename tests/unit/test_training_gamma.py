@@ -256,6 +256,13 @@ def test_noise_is_called_noise() -> None:
     assert any("γ makes no difference here" in note for note in document["notes"])
 
 
+def test_ties_are_shared() -> None:
+    runs = [falling(g, s, 0.1 + 0.02 * s) for g in (0, 1) for s in range(4)]
+    verdict = judge(runs, (0.5, 0.1), 40)
+    assert (verdict.best, verdict.confidence) == (0, 0.5)
+    assert (verdict.alike, verdict.recommended) == ((1,), None)
+
+
 def test_a_gamma_that_stalls_is_not_recommended() -> None:
     stalled = [made(3, s, [1.0, *[0.3 + 0.01 * s] * 40]) for s in range(3)]
     runs = [falling(0, s, 0.1 + 0.01 * s) for s in range(3)] + stalled
