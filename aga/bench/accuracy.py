@@ -17,11 +17,11 @@ from aga.config.training import TrainingSettings
 from aga.errors import InputError
 from aga.potential.kinds import AnyModel, make_committee
 from aga.structure.protocols import Frame
-from aga.training.assessment import assess, predict_frames
 from aga.training.fit import FitResult, Workshop, fit_member
 from aga.training.methods.registry import make_method
-from aga.training.metrics import Score
 from aga.training.recipe import Recipe
+from aga.training.scoring.assessment import assess, predict_frames
+from aga.training.scoring.metrics import Score
 
 __all__ = ["POTENTIAL", "TRAINING", "AccuracyOptions", "measure_accuracy"]
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from aga.errors import InputError
 from aga.structure.protocols import Frame
-from aga.training.formats import read_frames
-from aga.training.splits import assign_splits
+from aga.training.data.formats import read_frames
+from aga.training.data.splits import assign_splits
 
 __all__ = ["CUSTOM", "FOLDER", "SETS", "DataSet", "Published", "Source", "find_set", "read_set"]
 

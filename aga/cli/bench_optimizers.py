@@ -45,7 +45,7 @@ def optimizers(  # noqa: PLR0913 - each is an option of the command
     from aga.bench.optimizers import Contest, check_optimizers, measure_optimizers
     from aga.bench.optimizers_table import optimizers_table
     from aga.report.job_progress import JobProgress
-    from aga.training.formats import read_files
+    from aga.training.data.formats import read_files
     from aga.training.recipe import Recipe
 
     names = check_optimizers(optimizer or [])

@@ -22,7 +22,7 @@ from aga.cli.members import ForceOption, IterationOption, Place, open_committee
 
 if TYPE_CHECKING:
     from aga.structure.protocols import Frame
-    from aga.training.assessment import Assessment
+    from aga.training.scoring.assessment import Assessment
 
 __all__ = ["register"]
 
@@ -75,8 +75,8 @@ def evaluate(  # noqa: PLR0913 - each is an option of the command
     """Compare a potential with labelled frames: errors, the worst frames, a parity plot."""
     from aga.report.files import check_new
     from aga.report.predictions import write_predictions
-    from aga.training.assessment import assess, predict_frames
-    from aga.training.formats import read_files
+    from aga.training.data.formats import read_files
+    from aga.training.scoring.assessment import assess, predict_frames
 
     models, labelled = _told_apart(files)
     if plot is not None:
@@ -168,7 +168,7 @@ def _draw(
     frames: Sequence[Frame], assessment: Assessment, path: Path, *, title: str, by_group: bool
 ) -> None:
     from aga.cli.parity import draw_parity
-    from aga.training.assessment import group_of
+    from aga.training.scoring.assessment import group_of
 
     places: dict[str, list[int]] = {}
     for place, frame in enumerate(frames):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aga.training.assessment import Assessment
+    from aga.training.scoring.assessment import Assessment
 
 __all__ = ["draw_parity"]
 

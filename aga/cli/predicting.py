@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aga.potential.kinds import AnyCommittee
     from aga.report.calibration import Panel
     from aga.structure.protocols import Frame, Prediction
-    from aga.training.calibration import Compared
+    from aga.training.scoring.calibration import Compared
 
 __all__ = ["calibrate", "evaluate"]
 
@@ -162,7 +162,7 @@ class _Told(NamedTuple):
 
 def _on_frames(path: Path, committee: AnyCommittee) -> _Told:
     from aga.potential.atoms import predict_many
-    from aga.training.formats import read_frames
+    from aga.training.data.formats import read_frames
 
     frames = read_frames(path)
     said = predict_many(committee, [frame.candidate for frame in frames])
@@ -184,7 +184,7 @@ def _in_hindsight(place: Place, device: str | None, *, named: bool) -> _Told:
 
 
 def _panels(frames: Sequence[Frame], predictions: Sequence[Prediction], groups: int) -> list[Panel]:
-    from aga.training.calibration import compare_energies, compare_forces
+    from aga.training.scoring.calibration import compare_energies, compare_forces
 
     panels = [
         _panel("energies", ("meV/atom", 1000.0), compare_energies(frames, predictions), groups)
@@ -197,7 +197,7 @@ def _panels(frames: Sequence[Frame], predictions: Sequence[Prediction], groups: 
 
 def _panel(quantity: str, shown: tuple[str, float], compared: Compared, groups: int) -> Panel:
     from aga.report.calibration import Panel
-    from aga.training.calibration import calibrate as calibrated
+    from aga.training.scoring.calibration import calibrate as calibrated
 
     return Panel(
         quantity=quantity,

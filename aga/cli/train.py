@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aga.cli.common import JsonOption
 from aga.cli.console import console, print_document, say
+from aga.cli.fitting import (
+    OptimizerOption,
+    PassesOption,
+    ProcessesOption,
+    SettingsOption,
+    cores,
+    fit_settings,
+)
 from aga.cli.members import ForceOption
 
 if TYPE_CHECKING:
@@ -47,15 +55,7 @@ def train(  # noqa: PLR0913 - each is an option of the command
             show_default=False,
         ),
     ] = None,
-    settings: Annotated[
-        Path | None,
-        typer.Option(
-            "--settings",
-            metavar="FILE",
-            help="File with sections `potential` and `training`; may be that of a search.",
-            show_default=False,
-        ),
-    ] = None,
+    settings: SettingsOption = None,
     members: Annotated[
         int | None,
         typer.Option(
@@ -71,7 +71,15 @@ def train(  # noqa: PLR0913 - each is an option of the command
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, splits, shuffling.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            min=0,
+            help="Of weights, splits, shuffling. [default: 0, or that of --start]",
+            show_default=False,
+        ),
+    ] = None,
     test: Annotated[
         float | None,
         typer.Option("--test", metavar="SHARE", help="training.test_fraction", show_default=False),
@@ -79,26 +87,13 @@ def train(  # noqa: PLR0913 - each is an option of the command
     by_group: Annotated[
         bool, typer.Option("--by-group", help="Split by groups, and tell the errors of each.")
     ] = False,
-    optimizer: Annotated[
-        str | None,
-        typer.Option("--optimizer", metavar="NAME", help="training.optimizer", show_default=False),
-    ] = None,
-    passes: Annotated[
-        int | None, typer.Option("--passes", min=1, help="training.passes", show_default=False)
-    ] = None,
+    optimizer: OptimizerOption = None,
+    passes: PassesOption = None,
     gamma: Annotated[
         float | None,
         typer.Option("--gamma", min=0, help="training.focal_gamma", show_default=False),
     ] = None,
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            "--processes",
-            min=1,
-            help="Members trained at a time. [default: as there are cores]",
-            show_default=False,
-        ),
-    ] = None,
+    processes: ProcessesOption = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of each.")] = 1,
     ranks: Annotated[
         int, typer.Option("--ranks", min=1, help="MPI ranks that share each member's frames.")
@@ -117,8 +112,8 @@ def train(  # noqa: PLR0913 - each is an option of the command
     as_json: JsonOption = False,
 ) -> None:
     """Train a potential on labelled frames; the same command goes on where it was interrupted."""
+    from aga.training.data.formats import read_files
     from aga.training.folder import check_folder, read_earlier
-    from aga.training.formats import read_files
     from aga.training.members import Crew
     from aga.training.recipe import Recipe
 
@@ -133,14 +128,13 @@ def train(  # noqa: PLR0913 - each is an option of the command
         "focal_gamma": gamma,
         "test_by_group": by_group or None,
     }
-    chosen = _settings(settings, {k: v for k, v in changed.items() if v is not None})
     earlier = None if start is None else read_earlier(start)
+    chosen = fit_settings(settings, changed, otherwise=_settings_of(earlier))
     frames = read_files(files)
-    numbers = list(
-        range(members or (chosen.potential.members if earlier is None else len(earlier.models)))
-    )
-    recipe = Recipe.for_frames(frames, chosen.potential, chosen.training, seed=seed)
-    at_once = min(len(numbers), processes or _cores() // (threads * ranks) or 1)
+    numbers = _members(members, chosen, earlier)
+    number = seed if seed is not None or earlier is None else earlier.recipe.seed
+    recipe = Recipe.for_frames(frames, chosen.potential, chosen.training, seed=number or 0)
+    at_once = min(len(numbers), processes or cores() // (threads * ranks) or 1)
     crew = Crew(processes=at_once, threads=threads, ranks=ranks, folder=folder / "checkpoints")
     if dry_run:
         _tell_plan(frames, recipe, numbers, as_json=as_json)
@@ -152,37 +146,39 @@ def train(  # noqa: PLR0913 - each is an option of the command
     _tell(trained, written, folder, by_group=by_group, as_json=as_json)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _settings_of(earlier: Earlier | None) -> FitSettings | None:
+    """Give the settings of an earlier training: those of one that goes on from it."""
+    from aga.config.fitting import FitSettings
+
+    if earlier is None:
+        return None
+    recipe = earlier.recipe
+    return FitSettings(potential=recipe.potential, training=recipe.training)
 
 
-def _settings(path: Path | None, changed: dict[str, Any]) -> FitSettings:
-    """Read the settings and change what options say.
+def _members(wanted: int | None, chosen: FitSettings, earlier: Earlier | None) -> list[int]:
+    """Give the numbers of the members.
 
     Raises
     ------
     aga.errors.InputError
-        An option's value is none that the setting may have.
+        Another number of them than the training has that this one goes on from.
     """
-    from pydantic import ValidationError
-
-    from aga.config.fitting import load_fit_settings
     from aga.errors import InputError
 
-    settings = load_fit_settings(path)
-    try:
-        return settings.with_training(**changed)
-    except ValidationError as error:
-        what = "; ".join(
-            f"training.{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
-            for one in error.errors(include_url=False)
+    if earlier is None:
+        return list(range(wanted or chosen.potential.members))
+    if wanted not in {None, len(earlier.models)}:
+        raise InputError(
+            f"--members {wanted}: the earlier training has {len(earlier.models)}",
+            remedy="leave --members away",
         )
-        raise InputError(what, remedy="`aga train --help` shows what the options mean") from error
+    return list(range(len(earlier.models)))
 
 
 def _check_stress(frames: list[Frame], recipe: Recipe, threads: int) -> None:
     from aga.training.fit import Workshop
-    from aga.training.stress_check import check_stress
+    from aga.training.scoring.stress_check import check_stress
 
     if any(frame.stress is not None for frame in frames):
         console(stderr=True).print("comparing the stress with energies and forces", style="dim")

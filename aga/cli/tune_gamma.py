@@ -29,7 +29,7 @@ from aga.cli.members import Place
 if TYPE_CHECKING:
     from aga.config.fitting import FitSettings
     from aga.structure.protocols import Frame
-    from aga.training.gamma import Inquiry, Scan
+    from aga.training.gamma.scan import Inquiry, Scan
 
 __all__ = ["gamma"]
 
@@ -103,8 +103,8 @@ def gamma(  # noqa: PLR0913 - each is an option of the command
     as_json: JsonOption = False,
 ) -> None:
     """Retrain with new structures by several γ: passes to each loss, and what is forgotten."""
-    from aga.training.gamma import GAMMAS, Inquiry
-    from aga.training.gamma_frames import check_gammas, divide
+    from aga.training.gamma.frames import check_gammas, divide
+    from aga.training.gamma.scan import GAMMAS, Inquiry
     from aga.training.recipe import Recipe
 
     tried = check_gammas(gammas or GAMMAS)
@@ -156,7 +156,7 @@ def _check_targets(targets: list[float]) -> tuple[float, ...]:
 
 def _of_files(files: list[Path], search: str | None) -> _Data:
     from aga.errors import InputError
-    from aga.training.formats import read_files
+    from aga.training.data.formats import read_files
 
     if search is not None:
         raise InputError("name either files or a search, not both")
@@ -208,7 +208,7 @@ def _of_search(place: Place) -> _Data:
 
 def _run(inquiry: Inquiry, folder: Path, *, processes: int, force: bool) -> Scan:
     from aga.report.job_progress import JobProgress
-    from aga.training.gamma import remaining, run_scan
+    from aga.training.gamma.scan import remaining, run_scan
 
     with JobProgress(remaining(inquiry, folder), console(stderr=True)) as progress:
         return run_scan(
@@ -217,9 +217,9 @@ def _run(inquiry: Inquiry, folder: Path, *, processes: int, force: bool) -> Scan
 
 
 def _document(inquiry: Inquiry, scan: Scan, targets: tuple[float, ...]) -> dict[str, Any]:
-    from aga.training.gamma import resolution
-    from aga.training.gamma_frames import FEW
-    from aga.training.gamma_verdict import choose_targets, new_share, scan_document
+    from aga.training.gamma.frames import FEW
+    from aga.training.gamma.scan import resolution
+    from aga.training.gamma.verdict import choose_targets, new_share, scan_document
 
     recipe = inquiry.recipe
     chosen = targets or choose_targets(scan.runs)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from aga.structure.candidate import Candidate, FloatArray
     from aga.structure.protocols import Prediction
-    from aga.training.replay import Iteration
-    from aga.training.selection import CandidateTable
+    from aga.training.selecting.replay import Iteration
+    from aga.training.selecting.selection import CandidateTable
 
 __all__ = ["Judged", "Own", "of_file", "of_search", "read_candidates"]
 
@@ -91,8 +91,8 @@ def of_file(
     """
     from aga.errors import InputError
     from aga.potential.atoms import predict_many
-    from aga.training.replay import Iteration
-    from aga.training.structure_descriptors import structure_descriptors
+    from aga.training.selecting.replay import Iteration
+    from aga.training.selecting.structure_descriptors import structure_descriptors
 
     if not models:
         raise InputError("--candidates needs a potential", remedy="add --model for each member")
@@ -116,7 +116,7 @@ def _table(
 ) -> CandidateTable:
     import numpy as np
 
-    from aga.training.selection import CandidateTable
+    from aga.training.selecting.selection import CandidateTable
 
     energy = np.array([p.energy / len(c) for c, p in zip(candidates, said, strict=True)])
     return CandidateTable(

@@ -21,9 +21,9 @@ from aga.cli.members import ForceOption, ModelOption, Place
 from aga.cli.tune_sources import Judged, of_file, of_search
 
 if TYPE_CHECKING:
-    from aga.training.replay import ReplayReport, Request
-    from aga.training.suggestion import Suggestion
-    from aga.training.thresholds import Quantity, Thresholds
+    from aga.training.selecting.replay import ReplayReport, Request
+    from aga.training.selecting.suggestion import Suggestion
+    from aga.training.selecting.thresholds import Quantity, Thresholds
 
 __all__ = ["thresholds"]
 
@@ -119,8 +119,8 @@ def thresholds(  # noqa: PLR0913 - each is an option of the command
     """Tell what a threshold would have selected, and suggest one."""
     from aga.errors import InputError
     from aga.report.files import check_new
-    from aga.training.replay import Request, replay
-    from aga.training.suggestion import Target, suggest_adaptive, suggest_fixed
+    from aga.training.selecting.replay import Request, replay
+    from aga.training.selecting.suggestion import Target, suggest_adaptive, suggest_fixed
 
     if plot is not None:
         check_new(plot, overwrite=force, endings=(".png", ".svg", ".pdf"))
@@ -160,7 +160,7 @@ def _quantity(name: str) -> Quantity:
     from typing import get_args
 
     from aga.errors import InputError
-    from aga.training.thresholds import Quantity
+    from aga.training.selecting.thresholds import Quantity
 
     for known in get_args(Quantity):
         if name == known:
@@ -176,7 +176,7 @@ def _rules(
 ) -> Thresholds:
     """Give the bounds that stay: those of the options, else those of the search."""
     from aga.errors import InputError
-    from aga.training.thresholds import Thresholds
+    from aga.training.selecting.thresholds import Thresholds
 
     if upper is not None and quantity == "novelty":
         raise InputError("novelty has no upper bound", remedy="take --upper away")
@@ -210,7 +210,7 @@ class _Told(NamedTuple):
 
 
 def _document(told: _Told, plot: Path | None) -> dict[str, Any]:
-    from aga.training.suggestion import notes, spread_and_error
+    from aga.training.selecting.suggestion import notes, spread_and_error
 
     judged, report = told.judged, told.report
     numbers = [iteration.number for iteration in report.replay.iterations]

@@ -23,6 +23,7 @@ FIT_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "test_fraction": 0.1,
         "smoothness": 0.01,
         "patience": 200,
+        "focal_gamma": 0.0,
     },
 }
 """Defaults that differ from a search's: there are hundreds of frames, and all of them count."""
@@ -37,12 +38,6 @@ class FitSettings(Section):
     training: TrainingSettings = Field(
         default_factory=lambda: TrainingSettings(**FIT_DEFAULTS["training"])
     )
-
-    def with_training(self, **values: Any) -> FitSettings:  # noqa: ANN401 - any setting's value
-        """Give the same with some keys of ``training`` changed, checked like those of a file."""
-        content = self.training.model_dump(exclude_unset=True) | values
-        changed = TrainingSettings(**{**FIT_DEFAULTS["training"], **content})
-        return self.model_copy(update={"training": changed})
 
 
 def load_fit_settings(path: Path | str | None = None) -> FitSettings:

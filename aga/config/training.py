@@ -46,7 +46,9 @@ class TrainingSettings(Section):
         "torch's; newton where empty, lbfgs for deep_smooth",
     )
     optimizer_options: dict[str, bool | float | tuple[float, ...]] = Field(
-        default_factory=dict, description="parameters of the optimizer, as torch names them"
+        default_factory=dict,
+        description="parameters of the optimizer, as torch names them; `look` (newton, lbfgs: "
+        "`refresh`): passes between two looks",
     )
     learning_rate: Positive | None = Field(
         None,

@@ -14,9 +14,9 @@ from aga.store.documents import Document
 from aga.store.repository import Repository
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Frame
-from aga.training.replay import Iteration
-from aga.training.selection import CandidateTable
-from aga.training.structure_descriptors import structure_descriptors
+from aga.training.selecting.replay import Iteration
+from aga.training.selecting.selection import CandidateTable
+from aga.training.selecting.structure_descriptors import structure_descriptors
 from aga.units import ev_per_a3_from_gpa
 
 __all__ = ["StoredCandidates", "stored_candidates"]

@@ -20,9 +20,9 @@ from torch import Tensor
 from aga.potential.network import Activation, Weights, evaluate
 from aga.potential.threads import Threads
 from aga.structure.candidate import FloatArray, IntArray
-from aga.training.described import Described, Lot
-from aga.training.jacobians import Jacobians
-from aga.training.standard import Standard
+from aga.training.data.described import Described, Lot
+from aga.training.data.jacobians import Jacobians
+from aga.training.data.standard import Standard
 
 __all__ = ["Evaluator", "FixedEvaluator", "Piece", "Predicted"]
 

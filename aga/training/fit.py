@@ -16,16 +16,16 @@ from aga.potential.kinds import AnyModel
 from aga.potential.threads import Threads
 from aga.rng import derive_seed
 from aga.structure.protocols import Frame
+from aga.training.data.frames import check_frames, split_frames
+from aga.training.data.splits import assign_splits
 from aga.training.fixed import prepare_fixed
-from aga.training.frames import check_frames, split_frames
 from aga.training.methods.registry import make_method
 from aga.training.optimise import Plan, Progress, optimise
 from aga.training.problem import Material, Problem, Team
 from aga.training.recipe import Recipe
+from aga.training.scoring.tally import tally
 from aga.training.smooth import prepare_smooth
-from aga.training.splits import assign_splits
 from aga.training.state import Checkpoint, TrainingState
-from aga.training.tally import tally
 
 __all__ = ["FitResult", "Workshop", "fit_member"]
 

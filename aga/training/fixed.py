@@ -18,12 +18,12 @@ from aga.potential.symmetry.functions import FunctionSet
 from aga.potential.symmetry.presets import automatic, fine, preset
 from aga.rng import derive_seed
 from aga.structure.protocols import Frame
-from aga.training.described import GIB, Described, Memory, describe
+from aga.training.data.described import GIB, Described, Memory, describe
+from aga.training.data.standard import Columns, Standard, standardise
 from aga.training.evaluators import FixedEvaluator
 from aga.training.objective import ElementLayout, Part
 from aga.training.problem import Material, Problem, energies_of, make_part, repulsion_of
 from aga.training.recipe import Recipe
-from aga.training.standard import Columns, Standard, standardise
 
 __all__ = ["fixed_functions", "function_set", "prepare_fixed"]
 

@@ -18,7 +18,8 @@ from aga.structure.protocols import Frame
 from aga.training.fixed import fixed_functions
 from aga.training.project import Trained, divide
 from aga.training.recipe import Recipe
-from aga.training.smooth import DeepLayout, smooth_descriptor
+from aga.training.smooth import smooth_descriptor
+from aga.training.smooth_pieces import DeepLayout
 
 __all__ = [
     "RECORD",
@@ -37,9 +38,10 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """An earlier training: its ``models`` and the names of the ``frames`` it had."""
+    """An earlier training: its ``models``, ``recipe``, and the names of the ``frames`` it had."""
 
     models: tuple[AnyModel, ...]
+    recipe: Recipe
     frames: tuple[str, ...]
 
 
@@ -80,13 +82,15 @@ def read_earlier(folder: Path) -> Earlier:
         record = json.loads(path.read_text(encoding="utf-8"))
         names = [name for split in ("known", "test") for name in record["frames"][split]]
         files = [folder / f"member-{m['member']}.safetensors" for m in record["members"]]
+        recipe = Recipe.from_dict(record["recipe"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder}: holds no finished training ({type(error).__name__}: {error})",
             remedy="name the folder that `aga train` wrote",
             file=str(path),
         ) from error
-    return Earlier(models=tuple(read_member(file) for file in files), frames=tuple(names))
+    models = tuple(read_member(file) for file in files)
+    return Earlier(models=models, recipe=recipe, frames=tuple(names))
 
 
 def write_folder(

@@ -185,7 +185,8 @@ class _Run:
         if trouble is not None:
             state.diverged, state.finished = trouble, True
             return
-        state.losses = torch.from_numpy(losses)
+        if self.plan.method.settles:  # the others have seen the losses of their last pass
+            state.losses = torch.from_numpy(losses)
         # where validation frames are few or none, the last parameters are the ones to keep
         if check.loss < state.best_loss or not self.watched:
             state.best, state.best_loss, state.age = state.vector.clone(), check.loss, 0

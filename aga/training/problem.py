@@ -16,11 +16,11 @@ from aga.potential.network import Weights
 from aga.potential.threads import Threads
 from aga.structure.candidate import FloatArray, IntArray
 from aga.structure.protocols import Frame
+from aga.training.data.labels import Labels
+from aga.training.data.standard import EnergyStandard, frame_weights, standardise_energies
 from aga.training.evaluators import Evaluator
-from aga.training.labels import Labels
 from aga.training.objective import Layout, Part
 from aga.training.recipe import Recipe
-from aga.training.standard import EnergyStandard, frame_weights, standardise_energies
 
 __all__ = ["Material", "Problem", "Team", "energies_of", "make_part", "repulsion_of"]
 

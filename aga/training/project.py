@@ -9,13 +9,13 @@ from typing import Any
 from aga.errors import DataError
 from aga.potential.kinds import AnyModel, make_committee
 from aga.structure.protocols import Frame
-from aga.training.assessment import Assessment, assess, predict_frames
+from aga.training.data.frames import split_frames
+from aga.training.data.splits import assign_splits
 from aga.training.fit import FitResult
-from aga.training.frames import split_frames
 from aga.training.members import Crew, train_members
 from aga.training.recipe import Recipe
-from aga.training.retention import retention
-from aga.training.splits import assign_splits
+from aga.training.scoring.assessment import Assessment, assess, predict_frames
+from aga.training.scoring.retention import retention
 
 __all__ = ["Division", "Trained", "divide", "train_potential"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,22 +12,21 @@ from torch import Tensor
 
 from aga.potential.batch import Batch
 from aga.potential.deep.model import DeepModel, DeepStandard, element_networks, network_names
-from aga.potential.deep.network import draw_embedding, evaluate_deep, second_moments, sums
+from aga.potential.deep.network import draw_embedding, second_moments, sums
 from aga.potential.deep.pairs import distances
-from aga.potential.deep.smooth import DeepSmooth, Neighbourhood, pack, smooth_weight
+from aga.potential.deep.smooth import DeepSmooth, pack, smooth_weight
 from aga.potential.neighbours import Pairs, find_pairs
-from aga.potential.network import Activation, Weights, flatten, initialise, parameter_count, shapes
+from aga.potential.network import Weights, flatten, initialise
 from aga.rng import derive_seed
-from aga.structure.candidate import FloatArray, IntArray
+from aga.structure.candidate import FloatArray
 from aga.structure.protocols import Frame
-from aga.training.described import lots_of
-from aga.training.evaluators import Piece, Predicted
-from aga.training.labels import VOIGT, Labels, label
+from aga.training.data.labels import Labels, label
+from aga.training.data.standard import EnergyStandard, column_moments
 from aga.training.problem import Material, Problem, energies_of, make_part, repulsion_of
 from aga.training.recipe import Recipe
-from aga.training.standard import EnergyStandard, column_moments
+from aga.training.smooth_pieces import DeepEvaluator, DeepLayout
 
-__all__ = ["DeepEvaluator", "DeepLayout", "prepare_smooth", "smooth_descriptor"]
+__all__ = ["prepare_smooth", "smooth_descriptor"]
 
 INNER_SHARE = 0.2
 """Inner radius in cutoffs where the settings name none."""
@@ -44,115 +43,6 @@ def smooth_descriptor(recipe: Recipe) -> DeepSmooth:
         embedding=potential.deep.embedding,
         axis=potential.deep.axis_neurons,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeepLayout:
-    """Embedding and fitting networks one after the other, in the order of their names."""
-
-    descriptor: DeepSmooth
-    hidden: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Parameters of all networks."""
-        elements = len(self.descriptor.elements)
-        embedding = sum((n_in + 1) * n_out for n_in, n_out in self.descriptor.layers)
-        return elements * (
-            elements * embedding + parameter_count(self.descriptor.size, self.hidden)
-        )
-
-    def networks(self, vector: Tensor) -> list[Weights]:
-        """Give the networks as views of the parameter vector."""
-        elements = len(self.descriptor.elements)
-        each = [self.descriptor.layers] * elements + [shapes(self.descriptor.size, self.hidden)]
-        networks, start = [], 0
-        for layers in each * elements:
-            network = []
-            for n_in, n_out in layers:
-                middle, end = start + n_in * n_out, start + (n_in + 1) * n_out
-                matrix = vector[start:middle].reshape(1, n_in, n_out)
-                network.append((matrix, vector[middle:end].reshape(1, n_out)))
-                start = end
-            networks.append(tuple(network))
-        return networks
-
-
-class DeepEvaluator:
-    """Evaluates frames by embedding and fitting networks together.
-
-    Parameters
-    ----------
-    frames
-        Those of this rank.
-    descriptor
-        Which.
-    standard
-        Standardisation of descriptors and energy.
-    activation
-        Of the fitting networks.
-    """
-
-    def __init__(
-        self,
-        frames: Sequence[Frame],
-        descriptor: DeepSmooth,
-        standard: DeepStandard,
-        activation: Activation,
-    ) -> None:
-        self._frames, self._descriptor, self._activation = frames, descriptor, activation
-        self._standard = replace(
-            standard, reference_energies=np.zeros_like(standard.reference_energies)
-        )
-        self._whole: list[Piece] | None = None
-
-    def pieces(self, frames: IntArray | None = None) -> Iterator[Piece]:
-        """Give pieces of some frames, or of all: the neighbourhoods of all are kept."""
-        if frames is not None:
-            yield self._piece(frames)
-            return
-        if self._whole is None:
-            counts = np.array([len(frame.candidate) for frame in self._frames])
-            self._whole = [self._piece(np.arange(a, b)) for a, b in lots_of(counts)]
-        yield from self._whole
-
-    def _piece(self, frames: IntArray) -> Piece:
-        batch = Batch.pack([self._frames[place].candidate for place in frames])
-        pairs = find_pairs(batch, self._descriptor.cutoff, self._descriptor.numbers)
-        return DeepPiece(
-            frames=frames,
-            where=pack(pairs, self._descriptor),
-            owners=torch.from_numpy(batch.owners),
-            standard=self._standard,
-            axis=self._descriptor.axis,
-            activation=self._activation,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DeepPiece:
-    """Frames with their neighbourhoods; ``owners`` (N,) the frame of each atom."""
-
-    frames: IntArray
-    where: Neighbourhood
-    owners: Tensor
-    standard: DeepStandard
-    axis: int
-    activation: Activation
-
-    def __call__(self, networks: Sequence[Weights], *, derivatives: bool = True) -> Predicted:
-        """Give energy, gradient and strain derivative of the networks, without references."""
-        del derivatives  # they come with the energy
-        folded = element_networks(networks, self.standard)
-        said = evaluate_deep(folded, self.activation, self.axis, self.where)
-        energy = said.atomic.new_zeros(self.where.structures)
-        strain = 0.5 * (said.strain + said.strain.transpose(-1, -2))
-        rows, columns = VOIGT
-        return (
-            energy.index_add(0, self.owners, said.atomic[0]),
-            said.gradient[0],
-            strain[0][:, rows, columns],
-        )
 
 
 def prepare_smooth(material: Material) -> Problem:

@@ -19,7 +19,7 @@ from aga.store.repository import Repository
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame, Relaxed, RelaxReason
 from aga.tasks.candidates import stored_candidates
-from aga.training.structure_descriptors import structure_descriptors
+from aga.training.selecting.structure_descriptors import structure_descriptors
 
 pytestmark = pytest.mark.embedded
 

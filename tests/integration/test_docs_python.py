@@ -21,7 +21,7 @@ from aga.config.schema import MachineSettings, OracleSettings
 from aga.oracle import registry
 from aga.oracle.registry import Entry, build_oracle, check_oracle
 from aga.structure.candidate import Candidate
-from aga.training.formats import read_frames
+from aga.training.data.formats import read_frames
 
 pytestmark = pytest.mark.embedded
 

@@ -22,11 +22,11 @@ from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
 from aga.training.fixed import function_set
 from aga.training.loss import frame_losses
-from aga.training.metrics import score
 from aga.training.objective import Objective
 from aga.training.problem import Material, Team
 from aga.training.recipe import Recipe
 from aga.training.schedule import Prefactors
+from aga.training.scoring.metrics import score
 from aga.training.smooth import prepare_smooth
 
 DEEP = ["deep_smooth", "deep_local_frame"]

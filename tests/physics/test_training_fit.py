@@ -18,15 +18,15 @@ from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame
 from aga.training.curvature import Sketch, curvature
-from aga.training.described import Described, Memory, describe
+from aga.training.data.described import Described, Memory, describe
+from aga.training.data.standard import frame_weights, standardise, standardise_energies
 from aga.training.evaluators import FixedEvaluator
 from aga.training.fit import fit_member
 from aga.training.loss import SHEAR, Targets, frame_losses
-from aga.training.metrics import score
 from aga.training.objective import ElementLayout, Objective, Part
 from aga.training.recipe import Recipe
 from aga.training.schedule import Prefactors
-from aga.training.standard import frame_weights, standardise, standardise_energies
+from aga.training.scoring.metrics import score
 
 PREFACTORS = Prefactors(energy=100.0, force=1.0, stress=4.0)
 

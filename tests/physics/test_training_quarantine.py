@@ -14,9 +14,9 @@ from aga.config.training import TrainingSettings
 from aga.potential.kinds import make_committee
 from aga.rng import stream
 from aga.structure.protocols import Frame
-from aga.training.assessment import assess, predict_frames
 from aga.training.fit import FitResult, fit_member
 from aga.training.recipe import Recipe
+from aga.training.scoring.assessment import assess, predict_frames
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from aga.errors import DataError
 from aga.structure.protocols import Frame
 from aga.training.fit import Workshop
 from aga.training.recipe import Recipe
-from aga.training.stress_check import check_stress, judge_stress
+from aga.training.scoring.stress_check import check_stress, judge_stress
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aga.structure.candidate import FloatArray
-from aga.training.selection import CandidateTable, adapt, select
-from aga.training.structure_descriptors import farthest_points, novelties
-from aga.training.thresholds import AdaptiveBounds, Quantity, Thresholds, with_lower
+from aga.training.selecting.selection import CandidateTable, adapt, select
+from aga.training.selecting.structure_descriptors import farthest_points, novelties
+from aga.training.selecting.thresholds import AdaptiveBounds, Quantity, Thresholds, with_lower
 
 SEEDS = st.integers(0, 2**32 - 1)
 QUANTITIES: st.SearchStrategy[Quantity] = st.sampled_from(["energy", "force", "novelty"])

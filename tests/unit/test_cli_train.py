@@ -74,10 +74,15 @@ def test_from_a_file_to_a_folder_and_on_with_more_frames(
         f"frames-{k:05d}" for k in range(18)
     ]
     assert set(record["focal_weights"][0]) <= set(record["frames"]["known"])
-    words = ["frames.xyz", "new.xyz", "--start", str(folder), "-o", "more", "--test", "0.2"]
-    second = run(words, capsys)
+    words = ["frames.xyz", "new.xyz", "--start", str(folder), "-o", "more"]
+    error = [*words, "--members", "3", "--json"]
+    assert main(["train", *error]) == 2
+    assert "the earlier training has 2" in json.loads(capsys.readouterr().out)["message"]
+    assert main(["train", *words, "--json", "--processes", "1"]) == 0
+    second = json.loads(capsys.readouterr().out)
     later = json.loads((place / "more" / "training.json").read_text())
     assert set(record["frames"]["test"]) <= set(later["frames"]["test"])
+    assert later["recipe"] == record["recipe"]
     retained = second["retained"]
     assert retained["split"] == "test"
     assert retained["frames"] == len(record["frames"]["test"])

@@ -12,7 +12,7 @@ from aga.errors import DataError
 from aga.potential.kinds import make_committee
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame, Prediction
-from aga.training.assessment import assess, predict_frames
+from aga.training.scoring.assessment import assess, predict_frames
 from aga.units import EV_PER_A3_IN_GPA
 
 

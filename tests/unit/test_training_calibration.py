@@ -7,7 +7,7 @@ from aga.errors import DataError
 from aga.rng import stream
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Frame, Prediction
-from aga.training.calibration import Compared, calibrate, compare_energies, compare_forces
+from aga.training.scoring.calibration import Compared, calibrate, compare_energies, compare_forces
 
 
 def errors(spread: FloatArray, factor: float, dimension: int, seed: int = 1) -> FloatArray:

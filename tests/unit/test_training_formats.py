@@ -14,7 +14,7 @@ from ase.db import connect
 from ase.io import write
 
 from aga.errors import DataError
-from aga.training.formats import read_files, read_frames
+from aga.training.data.formats import read_files, read_frames
 
 PWSCF = Path(__file__).resolve().parents[1] / "data" / "pw-si2.out"
 

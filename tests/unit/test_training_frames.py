@@ -10,9 +10,9 @@ from aga.errors import DataError
 from aga.rng import stream
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame
-from aga.training.duplicates import check_duplicates
-from aga.training.frames import check_frames, split_frames
-from aga.training.splits import assign_splits
+from aga.training.data.duplicates import check_duplicates
+from aga.training.data.frames import check_frames, split_frames
+from aga.training.data.splits import assign_splits
 
 
 def make_frame(name: str = "a", **changes: object) -> Frame:

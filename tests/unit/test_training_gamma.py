@@ -18,12 +18,12 @@ from aga.errors import DataError, InputError
 from aga.potential.kinds import load_model
 from aga.structure.protocols import Frame
 from aga.training.fit import fit_member
-from aga.training.frame_loss import mean_loss
-from aga.training.gamma import Inquiry, Run, Scan, remaining, resolution, run_scan
-from aga.training.gamma_frames import check_gammas, divide
-from aga.training.gamma_verdict import choose_targets, judge, new_share, passes_to, scan_document
+from aga.training.gamma.frames import check_gammas, divide
+from aga.training.gamma.scan import Inquiry, Run, Scan, remaining, resolution, run_scan
+from aga.training.gamma.verdict import choose_targets, judge, new_share, passes_to, scan_document
 from aga.training.recipe import Recipe
 from aga.training.schedule import Prefactors
+from aga.training.scoring.frame_loss import mean_loss
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aga.errors import DataError
-from aga.training.metrics import rank_correlation, score
+from aga.training.scoring.metrics import rank_correlation, score
 
 
 def test_score_by_hand() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from aga.errors import DataError, InputError
-from aga.training.replay import Iteration, ReplayReport, Request, replay
-from aga.training.round_numbers import round_down, round_grid
-from aga.training.selection import CandidateTable, select
-from aga.training.suggestion import (
+from aga.training.selecting.replay import Iteration, ReplayReport, Request, replay
+from aga.training.selecting.round_numbers import round_down, round_grid
+from aga.training.selecting.selection import CandidateTable, select
+from aga.training.selecting.suggestion import (
     Target,
     notes,
     spread_and_error,
@@ -19,7 +19,7 @@ from aga.training.suggestion import (
     suggest_fixed,
     wilson,
 )
-from aga.training.thresholds import Thresholds
+from aga.training.selecting.thresholds import Thresholds
 
 # name → spread (eV/atom), predicted energy and label (eV/atom; None: no label)
 FIRST = {

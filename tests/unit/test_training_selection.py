@@ -12,14 +12,14 @@ from ase.build import bulk
 from aga.errors import DataError, InputError, ModelError
 from aga.potential.model import Model
 from aga.structure.candidate import Candidate, FloatArray
-from aga.training.selection import CandidateTable, adapt, select, within_bounds
-from aga.training.structure_descriptors import (
+from aga.training.selecting.selection import CandidateTable, adapt, select, within_bounds
+from aga.training.selecting.structure_descriptors import (
     farthest_points,
     novelties,
     spacing,
     structure_descriptors,
 )
-from aga.training.thresholds import AdaptiveBounds, Thresholds
+from aga.training.selecting.thresholds import AdaptiveBounds, Thresholds
 
 
 def table(spreads: list[float], **columns: Any) -> CandidateTable:
@@ -202,7 +202,7 @@ def test_structures_are_described_by_their_average_atom(
     assert (points[-1, : model.functions.size] == 0).all()
     large = Candidate.from_ase(structures[1].to_ase() * (1, 2, 1), name="supercell")
     np.testing.assert_allclose(structure_descriptors(model, [large])[0], points[1], rtol=1e-9)
-    monkeypatch.setattr("aga.training.structure_descriptors._CHUNK", 3)
+    monkeypatch.setattr("aga.training.selecting.structure_descriptors._CHUNK", 3)
     assert (structure_descriptors(model, structures) == points).all()
     assert structure_descriptors(model, []).shape == (0, points.shape[1])
 

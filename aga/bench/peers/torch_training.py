@@ -18,8 +18,8 @@ from aga.bench.peers.torch_triplets import TorchTriplets, Variant
 from aga.potential.model import Model
 from aga.potential.network import Weights
 from aga.structure.candidate import Candidate
+from aga.training.data.labels import VOIGT
 from aga.training.evaluators import Predicted
-from aga.training.labels import VOIGT
 from aga.training.loss import Targets, frame_losses
 from aga.training.objective import Layout
 from aga.training.schedule import Prefactors

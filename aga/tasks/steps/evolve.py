@@ -11,7 +11,7 @@ from aga.search.propose import initial_structures
 from aga.structure.protocols import Frame, Relaxed
 from aga.tasks.context import StepContext
 from aga.tasks.steps.learn import load_committee
-from aga.training.formats import read_files
+from aga.training.data.formats import read_files
 
 __all__ = ["acquire_picks", "breed_generation", "candidates_of", "relaxer_of", "seed"]
 

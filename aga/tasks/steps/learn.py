@@ -17,7 +17,7 @@ from aga.tasks.context import StepContext
 from aga.training.fit import FitResult, Workshop, fit_member
 from aga.training.members import Crew, train_on_ranks
 from aga.training.recipe import Recipe
-from aga.training.retention import old_unseen, retention
+from aga.training.scoring.retention import old_unseen, retention
 
 __all__ = ["collect", "commit_members", "load_committee", "train_member"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from aga.errors import DataError, InputError
 from aga.rng import derive_seed
 from aga.structure.protocols import Frame
-from aga.training.duplicates import TOLERANCE
-from aga.training.frames import SHOWN, check_frames
+from aga.training.data.duplicates import TOLERANCE
+from aga.training.data.frames import SHOWN, check_frames
 
 __all__ = ["FEW", "check_gammas", "divide"]
 

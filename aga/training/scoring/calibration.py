@@ -12,7 +12,7 @@ from scipy.stats import chi2
 from aga.errors import DataError
 from aga.structure.candidate import FloatArray, IntArray
 from aga.structure.protocols import Frame, Prediction
-from aga.training.metrics import rank_correlation
+from aga.training.scoring.metrics import rank_correlation
 
 __all__ = ["SIGMAS", "Calibration", "Compared", "calibrate", "compare_energies", "compare_forces"]
 

@@ -33,7 +33,7 @@ class Thresholds:
         unphysical where one is above.
     novelty_min
         Least distance to a known structure, in standard deviations of the known ones
-        (:func:`aga.training.structure_descriptors.novelties`).
+        (:func:`aga.training.selecting.structure_descriptors.novelties`).
     energy_window
         eV/atom above the lowest enthalpy.
     number

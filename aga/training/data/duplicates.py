@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from aga.errors import DataError
 from aga.structure.candidate import Candidate, FloatArray, IntArray
 from aga.structure.protocols import Frame
-from aga.training.frames import SHOWN, frame_numbers
+from aga.training.data.frames import SHOWN, frame_numbers
 
 __all__ = ["ENERGY_TOLERANCE", "TOLERANCE", "check_duplicates"]
 

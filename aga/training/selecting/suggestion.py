@@ -10,11 +10,11 @@ import numpy as np
 
 from aga.errors import InputError
 from aga.structure.candidate import FloatArray
-from aga.training.metrics import rank_correlation
-from aga.training.replay import Iteration, Replay, ReplayReport, Row
-from aga.training.round_numbers import round_down
-from aga.training.selection import adapt
-from aga.training.thresholds import AdaptiveBounds, Thresholds, lower_bound
+from aga.training.scoring.metrics import rank_correlation
+from aga.training.selecting.replay import Iteration, Replay, ReplayReport, Row
+from aga.training.selecting.round_numbers import round_down
+from aga.training.selecting.selection import adapt
+from aga.training.selecting.thresholds import AdaptiveBounds, Thresholds, lower_bound
 
 __all__ = [
     "Suggestion",

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from aga.errors import DataError
 from aga.structure.candidate import FloatArray
-from aga.training.structure_descriptors import farthest_points, novelties, spacing
-from aga.training.thresholds import (
+from aga.training.selecting.structure_descriptors import farthest_points, novelties, spacing
+from aga.training.selecting.thresholds import (
     AdaptiveBounds,
     Quantity,
     Thresholds,
@@ -65,7 +65,7 @@ class CandidateTable:
     force_spread
         (N,) eV/Å.
     descriptors
-        (N, D) of :func:`aga.training.structure_descriptors.structure_descriptors`, or None.
+        (N, D) of :mod:`aga.training.selecting.structure_descriptors`, or None.
     novelty
         (N,) distances to the nearest known structure where they have been computed before.
 

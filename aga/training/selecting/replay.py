@@ -10,16 +10,16 @@ import numpy as np
 
 from aga.errors import DataError, InputError
 from aga.structure.candidate import FloatArray
-from aga.training.round_numbers import round_grid
-from aga.training.selection import (
+from aga.training.selecting.round_numbers import round_grid
+from aga.training.selecting.selection import (
     CandidateTable,
     Mask,
     select,
     values_of,
     within_bounds,
 )
-from aga.training.structure_descriptors import novelties
-from aga.training.thresholds import Quantity, Thresholds, with_lower
+from aga.training.selecting.structure_descriptors import novelties
+from aga.training.selecting.thresholds import Quantity, Thresholds, with_lower
 
 __all__ = ["Iteration", "Replay", "ReplayReport", "Request", "Row", "replay"]
 
@@ -38,7 +38,7 @@ class Iteration:
         (K, D) descriptors of what that committee was trained on, or None.
     lowest
         Enthalpy in eV/atom at which the energy window begins, as in
-        :func:`aga.training.selection.select`.
+        :func:`aga.training.selecting.selection.select`.
     """
 
     number: int

@@ -15,7 +15,7 @@ from aga.potential.guard import Repulsion, repelled
 from aga.potential.neighbours import Pairs
 from aga.structure.candidate import FloatArray, IntArray
 from aga.structure.protocols import Frame
-from aga.training.frames import check_frames
+from aga.training.data.frames import check_frames
 from aga.training.loss import Targets
 
 __all__ = ["VOIGT", "Labels", "label"]

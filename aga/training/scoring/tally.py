@@ -11,7 +11,7 @@ import torch
 from aga.parallel.ranks import Ranks
 from aga.potential.network import Weights
 from aga.structure.candidate import FloatArray
-from aga.training.labels import Labels
+from aga.training.data.labels import Labels
 from aga.training.objective import Part
 from aga.units import EV_PER_A3_IN_GPA
 

@@ -14,8 +14,8 @@ from aga.potential.atoms import predict_many
 from aga.potential.kinds import AnyCommittee
 from aga.structure.candidate import FloatArray, IntArray
 from aga.structure.protocols import Frame, Prediction
-from aga.training.frames import frame_numbers, refusal
-from aga.training.metrics import Score, rank_correlation, score
+from aga.training.data.frames import frame_numbers, refusal
+from aga.training.scoring.metrics import Score, rank_correlation, score
 from aga.units import EV_PER_A3_IN_GPA
 
 __all__ = ["Assessment", "Errors", "Parity", "Worst", "assess", "group_of", "predict_frames"]

@@ -9,9 +9,9 @@ import torch
 
 from aga.potential.kinds import AnyModel, make_committee
 from aga.structure.protocols import Frame
-from aga.training.assessment import predict_frames
 from aga.training.loss import Targets, frame_losses
 from aga.training.schedule import Prefactors
+from aga.training.scoring.assessment import predict_frames
 
 __all__ = ["mean_loss"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from aga.potential.kinds import AnyModel, make_committee
 from aga.structure.protocols import Frame
-from aga.training.assessment import assess, predict_frames
-from aga.training.frames import split_frames
+from aga.training.data.frames import split_frames
+from aga.training.data.splits import assign_splits
 from aga.training.recipe import Recipe
-from aga.training.splits import assign_splits
+from aga.training.scoring.assessment import assess, predict_frames
 
 __all__ = ["old_unseen", "retention"]
 
@@ -58,7 +58,7 @@ def retention(
     -------
     dict or None
         ``split``, ``frames``, and ``before`` and ``after``: errors as
-        :meth:`aga.training.assessment.Errors.to_dict` has them. None without such frames.
+        :meth:`aga.training.scoring.assessment.Errors.to_dict` has them. None without such frames.
     """
     split, frames = unseen
     if not frames:

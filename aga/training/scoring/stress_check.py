@@ -17,9 +17,9 @@ from aga.potential.kinds import make_committee
 from aga.rng import stream
 from aga.structure.candidate import FloatArray
 from aga.structure.protocols import Frame
-from aga.training.assessment import predict_frames
 from aga.training.fit import Workshop, fit_member
 from aga.training.recipe import Recipe
+from aga.training.scoring.assessment import predict_frames
 from aga.units import EV_PER_A3_IN_GPA
 
 __all__ = ["check_stress", "judge_stress"]

@@ -19,9 +19,9 @@ from ase.io.formats import get_compression, open_with_compression
 from aga.errors import AgaError, DataError
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame
-from aga.training.duplicates import check_duplicates
-from aga.training.frames import check_frames, refusal
-from aga.training.outputs import Step, outcar_steps, pwscf_steps, vasprun_steps
+from aga.training.data.duplicates import check_duplicates
+from aga.training.data.frames import check_frames, refusal
+from aga.training.data.outputs import Step, outcar_steps, pwscf_steps, vasprun_steps
 
 __all__ = ["FORMATS", "read_files", "read_frames"]
 

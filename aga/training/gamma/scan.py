@@ -19,10 +19,10 @@ from aga.parallel.pool import Say, run_each
 from aga.potential.kinds import AnyModel, load_model
 from aga.structure.protocols import Frame
 from aga.training.fit import Workshop, fit_member
-from aga.training.frame_loss import mean_loss
-from aga.training.gamma_folder import claim, marked, write_whole
+from aga.training.gamma.folder import claim, marked, write_whole
 from aga.training.recipe import Recipe
 from aga.training.schedule import Schedule
+from aga.training.scoring.frame_loss import mean_loss
 
 __all__ = ["GAMMAS", "Inquiry", "Run", "Scan", "remaining", "resolution", "run_scan"]
 

@@ -22,9 +22,9 @@ from aga.potential.neighbours import Pairs
 from aga.potential.threads import Threads
 from aga.structure.candidate import FloatArray, IntArray
 from aga.structure.protocols import Frame
-from aga.training.jacobians import Jacobians
-from aga.training.labels import Labels, label
-from aga.training.standard import Columns, columns_of, merged
+from aga.training.data.jacobians import Jacobians
+from aga.training.data.labels import Labels, label
+from aga.training.data.standard import Columns, columns_of, merged
 
 __all__ = ["Described", "Lot", "Memory", "describe", "lots_of"]
 

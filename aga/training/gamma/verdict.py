@@ -11,7 +11,7 @@ import numpy as np
 
 from aga.rng import stream
 from aga.structure.candidate import FloatArray
-from aga.training.gamma import Run, Scan
+from aga.training.gamma.scan import Run, Scan
 
 __all__ = ["Verdict", "choose_targets", "judge", "new_share", "passes_to", "scan_document"]
 

@@ -1,0 +1,1 @@
+"""What focal weights bring on given data: the scan over γ."""

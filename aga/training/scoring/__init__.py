@@ -1,0 +1,1 @@
+"""How good a potential is, and whether its labels are what they are taken for."""
