@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-__all__ = ["Checkpoint", "TrainingState"]
+__all__ = ["Checkpoint", "TrainingState", "remove_checkpoint"]
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Checkpoint:
     def __init__(self, path: Path, digest: str, every: float = 5.0) -> None:
         self.path, self.digest, self.every = path, digest, every
         self._saved = time.monotonic()
-        self._previous = path.with_name(path.name + ".previous")
+        self._previous = _before(path)
 
     def save(self, state: TrainingState) -> None:
         """Write the state if it is time to; it is there whole, or the one before is."""
@@ -85,7 +86,7 @@ class Checkpoint:
             return
         content = self._to_bytes(state)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        draft = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex[:12]}.part")
         with draft.open("wb") as stream:
             stream.write(content)
             stream.flush()
@@ -106,11 +107,6 @@ class Checkpoint:
             if state is not None:
                 return state
         return None
-
-    def remove(self) -> None:
-        """Remove the files."""
-        for path in (self.path, self._previous):
-            path.unlink(missing_ok=True)
 
     def _to_bytes(self, state: TrainingState) -> bytes:
         tensors: dict[str, Tensor] = {}
@@ -141,6 +137,16 @@ class Checkpoint:
             log.warning("%s: of other frames or settings; the training begins anew", path)
             return None
         return TrainingState(**{k: _unpacked(v, tensors) for k, v in said["state"].items()})
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint and the one before, where there are any."""
+    for file in (path, _before(path)):
+        file.unlink(missing_ok=True)
+
+
+def _before(path: Path) -> Path:
+    return path.with_name(path.name + ".previous")
 
 
 def _packed(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:  # noqa: ANN401 - nested plain values

@@ -15,7 +15,7 @@ from aga.config.training import TrainingSettings
 from aga.structure.protocols import Frame
 from aga.training.fit import Workshop, fit_member
 from aga.training.recipe import Recipe
-from aga.training.state import Checkpoint, TrainingState
+from aga.training.state import Checkpoint, TrainingState, remove_checkpoint
 
 OPTIMIZERS = (
     "newton", "lbfgs", "adam", "adamw", "adamax", "adadelta", "asgd", "sgd", "rprop", "rmsprop",
@@ -152,5 +152,5 @@ def test_every_bit_of_a_state_comes_back(tmp_path: Path) -> None:
     assert torch.equal(read.method["state"]["ax"], torch.eye(2))
     assert read.method["typical"] == 1 / 3
     assert read.losses.shape == (0,)
-    checkpoint.remove()
+    remove_checkpoint(checkpoint.path)
     assert checkpoint.load() is None

@@ -18,6 +18,7 @@ from aga.training.fit import FitResult, Workshop, fit_member
 from aga.training.members import Crew, train_on_ranks
 from aga.training.recipe import Recipe
 from aga.training.scoring.retention import old_unseen, retention
+from aga.training.state import remove_checkpoint
 
 __all__ = ["collect", "commit_members", "load_committee", "train_member"]
 
@@ -131,8 +132,11 @@ def _fit(
     if machine.training_ranks > 1:
         crew = Crew(ranks=machine.training_ranks, mpi_command=machine.mpi_command)
         return train_on_ranks(frames, recipe, member, previous, folder / name, crew)
-    workshop = Workshop(checkpoint=folder / f"{name}.checkpoint")
-    return fit_member(frames, recipe, member=member, previous=previous, workshop=workshop)
+    checkpoint = folder / f"{name}.checkpoint"
+    workshop = Workshop(checkpoint=checkpoint)
+    outcome = fit_member(frames, recipe, member=member, previous=previous, workshop=workshop)
+    remove_checkpoint(checkpoint)
+    return outcome
 
 
 def _tell(context: StepContext, outcome: FitResult, member: int) -> None:
