@@ -23,9 +23,9 @@ from aga.training.methods.registry import make_method
 from aga.training.optimise import Plan, Progress, optimise
 from aga.training.problem import Material, Problem, Team
 from aga.training.recipe import Recipe
-from aga.training.scoring.tally import tally
 from aga.training.smooth import prepare_smooth
 from aga.training.state import Checkpoint, TrainingState
+from aga.training.tally import tally
 
 __all__ = ["FitResult", "Workshop", "fit_member"]
 
