@@ -28,6 +28,7 @@ __all__ = [
     "SiteOption",
     "check_device",
     "check_engine",
+    "check_optimizer",
     "open_handle",
     "open_repository",
     "read_settings",
@@ -155,6 +156,23 @@ def check_engine(settings: Settings) -> list[Problem]:
     return check_oracle(settings.oracle, settings.machine, settings.search.atom_counts())
 
 
+def check_optimizer(settings: Settings) -> list[Problem]:
+    """Give the problem that the optimizer would have with its options."""
+    from aga.errors import InputError, Problem
+
+    if not settings.training.optimizer_options:
+        return []
+    from aga.training.methods.registry import make_method
+    from aga.training.recipe import Recipe
+
+    try:
+        make_method(Recipe.of_search(settings).optimizer, settings.training)
+    except InputError as error:
+        message = error.message.removeprefix("training.optimizer_options: ")
+        return [Problem(key="training.optimizer_options", message=message, hint=error.remedy)]
+    return []
+
+
 def read_settings(path: Path, site: Path | None = None) -> Settings:
     """Read settings and check them together with the reference method they name.
 
@@ -165,7 +183,7 @@ def read_settings(path: Path, site: Path | None = None) -> Settings:
     """
     from aga.config.load import load_settings
 
-    return load_settings(path, site, checks=[check_engine])
+    return load_settings(path, site, checks=[check_engine, check_optimizer])
 
 
 def read_structures(path: Path) -> list[Atoms]:

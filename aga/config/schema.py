@@ -251,6 +251,15 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _optimizer(self) -> Self:
+        if self.training.optimizer == "newton" and self.potential.descriptor == "deep_smooth":
+            raise ValueError(
+                "training.optimizer: newton needs a descriptor without trained parameters; leave "
+                "it empty with potential.descriptor: deep_smooth"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _something_to_learn_from(self) -> Self:
         if self.search.initial_structures < MIN_INITIAL and not self.training.data:
             raise ValueError(

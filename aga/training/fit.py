@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from aga.errors import SearchFailedError
+from aga.errors import InputError, SearchFailedError
 from aga.parallel.ranks import Alone, Ranks
 from aga.potential.kinds import AnyModel
 from aga.potential.threads import Threads
@@ -104,12 +104,17 @@ def fit_member(
     aga.errors.DataError
         Frames that can't be trained on; names file and frame.
     aga.errors.InputError
-        The optimizer has no such parameters.
+        The optimizer has no such parameters, or can't train this descriptor.
     aga.errors.SearchFailedError
         The training diverged and there is no previous model to keep.
     """
     shop = workshop or Workshop()
     check_frames(frames, recipe.elements)
+    if recipe.optimizer == "newton" and recipe.potential.descriptor == "deep_smooth":
+        raise InputError(
+            "newton needs a descriptor without trained parameters, not deep_smooth",
+            remedy="leave training.optimizer empty, or take lbfgs",
+        )
     material = _material(frames, recipe, member, previous, shop)
     names = [frame.name for frame in material.frames]
     with _threads(shop.threads):

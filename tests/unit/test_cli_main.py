@@ -274,3 +274,31 @@ def test_a_reader_that_stops_early() -> None:
     )
     assert done.stdout == "{\n"
     assert done.stderr == ""
+
+
+def test_check_knows_the_options_of_the_optimizer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "options.yaml"
+    path.write_text(
+        "search:\n  composition: Si8\ntraining:\n  optimizer: adam\n"
+        "  optimizer_options: {beta: 0.9}\n"
+    )
+    assert main(["check", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "options.yaml:5: training.optimizer_options: adam has no beta" in said
+    assert "betas" in said
+    path.write_text(path.read_text().replace("{beta: 0.9}", "{betas: [0.9, 0.99]}"))
+    assert main(["check", str(path)]) == 0
+
+
+def test_newton_and_trained_descriptors_do_not_go_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text(
+        "search:\n  composition: Si8\npotential:\n  descriptor: deep_smooth\n"
+        "training:\n  optimizer: newton\n"
+    )
+    assert main(["check", str(path)]) == 2
+    assert "newton needs a descriptor without trained parameters" in capsys.readouterr().err
