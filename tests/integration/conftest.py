@@ -39,7 +39,7 @@ class StoredSearch:
         generation = int(name[1:4]) if name.startswith("g") else 0
         atoms = bulk("Si", "diamond", a=5.432, cubic=True)
         if name != "g002-000":
-            atoms.rattle(0.3, seed=int(name[-3:]))
+            atoms.rattle(0.3, seed=int(name[-3:]) + 10 * generation)
         stream = f"{generation}/{operator}/{name[-3:]}"
         lineage = Lineage(operator=operator, parents=parents, generation=generation, stream=stream)
         return Candidate.from_ase(atoms, name=name, lineage=lineage)
