@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aga.errors import InputError
 from aga.parallel.launch import run_ranks
 from aga.parallel.pool import Say, run_each
 from aga.potential.kinds import AnyModel, load_model
@@ -105,7 +106,9 @@ def _train(job: _Job, say: Say) -> dict[str, Any]:
     checkpoint = None
     if crew.folder is not None:
         checkpoint = crew.folder / f"member-{job.member}.checkpoint"
-    if crew.ranks > 1 and crew.folder is not None:
+    if crew.ranks > 1:
+        if crew.folder is None:
+            raise InputError("ranks meet in a folder: the crew needs one")
         folder = crew.folder / f"member-{job.member}-ranks"
         result = train_on_ranks(job.frames, job.recipe, job.member, previous, folder, crew)
         return _document(result)

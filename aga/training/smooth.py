@@ -55,10 +55,13 @@ def prepare_smooth(material: Material) -> Problem:
     """
     recipe, descriptor = material.recipe, smooth_descriptor(material.recipe)
     hidden, activation = recipe.potential.hidden, recipe.potential.activation
-    mine, labels, pairs = _label(material.frames, descriptor, material)
+    mine, labels = _label(material.frames, descriptor, material)
     energies = energies_of(labels, material, len(material.frames))
     previous = _usable(descriptor, material)
     if previous is None:
+        # from the frames of all ranks: what the networks begin with has to be the same on each
+        batch = Batch.pack([frame.candidate for frame in material.frames])
+        pairs = find_pairs(batch, descriptor.cutoff, descriptor.numbers)
         start, standard = _fresh(descriptor, material, pairs, energies)
     else:
         start, standard = _restated(previous, energies)
@@ -66,7 +69,7 @@ def prepare_smooth(material: Material) -> Problem:
     training = make_part(evaluator, labels, energies, material, len(material.frames))
     validation = others = None
     if material.held:
-        held, others, _ = _label(material.held, descriptor, material)
+        held, others = _label(material.held, descriptor, material)
         evaluator = DeepEvaluator(held, descriptor, standard, activation)
         validation = make_part(evaluator, others, energies, material, len(material.held))
 
@@ -93,14 +96,16 @@ def prepare_smooth(material: Material) -> Problem:
 
 def _label(
     frames: Sequence[Frame], descriptor: DeepSmooth, material: Material
-) -> tuple[list[Frame], Labels, Pairs]:
-    """Give this rank's frames, with labels and neighbours."""
+) -> tuple[list[Frame], Labels]:
+    """Give this rank's frames, with their labels."""
 
     def find(batch: Batch) -> Pairs:
         return find_pairs(batch, descriptor.cutoff, descriptor.numbers)
 
     mine = [frames[place] for place in material.team.mine(len(frames))]
-    return mine, *label(mine, descriptor.elements, find, repulsion_of(material.recipe))
+    if not mine:
+        return [], Labels.none(len(descriptor.elements))
+    return mine, label(mine, descriptor.elements, find, repulsion_of(material.recipe))[0]
 
 
 def _usable(descriptor: DeepSmooth, material: Material) -> DeepModel | None:

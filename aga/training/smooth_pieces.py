@@ -90,7 +90,7 @@ class DeepEvaluator:
             yield self._piece(frames)
             return
         if self._whole is None:
-            counts = np.array([len(frame.candidate) for frame in self._frames])
+            counts = np.array([len(frame.candidate) for frame in self._frames], dtype=np.int64)
             self._whole = [self._piece(np.arange(a, b)) for a, b in lots_of(counts)]
         yield from self._whole
 

@@ -67,6 +67,7 @@ def test_what_is_wrong_with_the_data_comes_out_of_the_processes(frames: list[Fra
     ({}, 2, 1e-3),  # the sketch of the curvature is in single precision
     ({"optimizer": "adam", "optimizer_options": {}, "batch_size": 3, "passes": 5}, 2, 1e-9),
     ({"optimizer": "lbfgs", "focal_gamma": 1.0}, 3, 1e-6),
+    ({"optimizer": "lbfgs", "passes": 5, "validation_fraction": 0.2}, 3, 1e-9),
 ])  # fmt: skip
 def test_ranks_give_the_history_of_one(
     training: dict[str, Any], ranks: int, rounding: float, frames: list[Frame], tmp_path: Path
@@ -87,6 +88,18 @@ def test_ranks_give_the_history_of_one(
         assert (mine is None) == (theirs is None)
         if mine is not None and theirs is not None:
             assert mine["energy_rmse"] == pytest.approx(theirs["energy_rmse"], rel=rounding)
+
+
+@pytest.mark.mpi
+def test_ranks_begin_alike_with_a_descriptor_that_is_trained(
+    frames: list[Frame], tmp_path: Path
+) -> None:
+    training = TrainingSettings(passes=4, optimizer_options={"refresh": 2})
+    potential = PotentialSettings(hidden=(6, 6), descriptor="deep_smooth")
+    chosen = Recipe.for_frames(frames, potential, training, seed=5)
+    alone = fit_member(frames, chosen, member=0)
+    shared = train_on_ranks(frames, chosen, 0, None, tmp_path / "job", Crew(ranks=2))
+    np.testing.assert_allclose(losses(shared), losses(alone), rtol=1e-8)
 
 
 @pytest.mark.mpi

@@ -117,12 +117,16 @@ def describe(
     dense = Jacobians.bytes_for(counts, descriptor.size) <= memory.jacobians
     work = _Work(frames, functions, repulsion, descriptor)
     lots = lots_of(counts)
-    labels, columns, kept, species, rows, derivatives = [], [], [], [], [], []
+    # begun with nothing, for a rank may have got no frame
+    size, elements = descriptor.size, len(functions.elements)
+    labels, kept, derivatives = [Labels.none(elements)], [], []
+    rows, species = [np.zeros((0, size))], [np.zeros(0, dtype=np.int64)]
+    columns = [columns_of(rows[0], species[0], elements)]
     room = memory.descriptors
     for first, last in lots:
         mine, lot = work.lot(np.arange(first, last))
         labels.append(mine)
-        columns.append(columns_of(lot.G, lot.pairs.species, len(functions.elements)))
+        columns.append(columns_of(lot.G, lot.pairs.species, elements))
         species.append(lot.pairs.species)
         if dense:
             derivatives.extend(_singles(descriptor.jacobian(lot.pairs, lot.moments)))
@@ -138,7 +142,7 @@ def describe(
         lots=tuple(lots),
         again=lambda chosen: work.lot(chosen)[1],
         stored=tuple(kept) if everything and not dense else None,
-        jacobians=Jacobians.join(derivatives, descriptor.size) if dense else None,
+        jacobians=Jacobians.join(derivatives, size) if dense else None,
         G=np.concatenate(rows) if dense else None,
         species=np.concatenate(species),
         columns=merged(columns, ranks),
@@ -147,6 +151,8 @@ def describe(
 
 def lots_of(counts: IntArray, atoms: int = LOT_ATOMS) -> list[tuple[int, int]]:
     """Give first and last frame of lots with about so many atoms each, in their order."""
+    if not len(counts):
+        return []
     before = np.cumsum(counts) - counts
     edges = [0, *(np.flatnonzero(np.diff(before // atoms)) + 1).tolist(), len(counts)]
     return list(pairwise(edges))

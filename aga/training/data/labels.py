@@ -48,6 +48,20 @@ class Labels:
         names = [one.name for one in fields(cls)]
         return cls(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
 
+    @classmethod
+    def none(cls, elements: int) -> Self:
+        """Give the labels of no frame, such as those of a rank that got none."""
+        return cls(
+            counts=np.zeros(0, dtype=np.int64),
+            volumes=np.zeros(0),
+            composition=np.zeros((0, elements)),
+            energy=np.zeros(0),
+            gradient=np.zeros((0, 3)),
+            strain=np.zeros((0, 6)),
+            has_forces=np.zeros(0),
+            has_stress=np.zeros(0),
+        )
+
     def __len__(self) -> int:
         """Give the number of frames."""
         return len(self.counts)
