@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from typing import Any
 
@@ -131,7 +132,9 @@ def _fit(
     folder = machine.run_dir / context.search_id / "training"
     if machine.training_ranks > 1:
         crew = Crew(ranks=machine.training_ranks, mpi_command=machine.mpi_command)
-        return train_on_ranks(frames, recipe, member, previous, folder / name, crew)
+        outcome = train_on_ranks(frames, recipe, member, previous, folder / name, crew)
+        shutil.rmtree(folder / name, ignore_errors=True)
+        return outcome
     checkpoint = folder / f"{name}.checkpoint"
     workshop = Workshop(checkpoint=checkpoint)
     outcome = fit_member(frames, recipe, member=member, previous=previous, workshop=workshop)
