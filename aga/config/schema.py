@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from aga.config.base import NonNegative, Positive, Section
 from aga.config.composition import Composition, ElementPair
+from aga.config.machine import MachineSettings
 from aga.config.potential import DeepSettings, PotentialSettings
 from aga.config.training import TrainingSettings
 
@@ -106,7 +106,7 @@ class BudgetSettings(Section):
 
 
 class SearchSettings(Section):
-    """The genetic algorithm."""
+    """The genetic algorithm and the order of its steps."""
 
     composition: Composition = Field(description="chemical formula, e.g. Si8 or TiO2")
     formula_units: int | None = Field(
@@ -124,6 +124,17 @@ class SearchSettings(Section):
         ge=0,
         description="random symmetric structures labelled before the first training; may be 0 "
         "where training.data gives labelled ones",
+    )
+    schedule: Literal["sequential", "concurrent"] = Field(
+        "sequential",
+        description="sequential: one module after the other, reproducible; concurrent: "
+        "breeding, reference jobs and training side by side, for several workers",
+    )
+    islands: int = Field(
+        1, ge=1, description="populations that evolve side by side, each bred by one worker"
+    )
+    migrants: int = Field(
+        2, ge=0, description="best structures of each other island that join the parents"
     )
     population_size: int = Field(20, ge=2, description="structures kept between generations")
     offspring: int = Field(40, ge=1, description="structures bred and relaxed per generation")
@@ -190,46 +201,6 @@ class OracleSettings(Section):
     relax_force: Positive = Field(0.01, description="eV/Å at which a final relaxation ends")
     max_force: Positive = Field(100.0, description="eV/Å; a label above is refused")
     options: dict[str, Any] = Field(default_factory=dict, description="the engine's own settings")
-
-
-class MachineSettings(Section):
-    """What differs from site to site; may stand in a file of its own."""
-
-    database: str | None = Field(
-        None, description="mongodb://host:port/name; the embedded server where empty"
-    )
-    launchpad: Path | None = Field(
-        None, description="my_launchpad.yaml of FireWorks, instead of `database`"
-    )
-    run_dir: Path = Field(Path("aga-runs"), description="folder of run directories and logs")
-    workers: int = Field(2, ge=1, description="worker processes of `aga run`")
-    threads: int = Field(
-        1, ge=1, description="cores of each worker that relaxes, where there is no GPU"
-    )
-    mpi_command: str = Field(
-        "mpiexec -n {ranks}", description="command that starts a program on some MPI ranks"
-    )
-    training_ranks: int = Field(
-        1, ge=1, description="MPI ranks that share the frames of each member's training"
-    )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where the committee is evaluated; auto: on a GPU where there is one"
-    )
-    precision: Literal["float64", "float32"] = Field(
-        "float64",
-        description="of the work per pair of atoms on a GPU; float32 for one that is slow in "
-        "float64",
-    )
-    espresso_command: str = Field("pw.x", description="command that starts pw.x")
-    pseudo_dir: Path = Field(
-        Path("/usr/share/espresso/pseudo"), description="folder of pseudopotentials"
-    )
-    lease: Positive = Field(
-        120.0, description="seconds without a sign of life after which a step is given away"
-    )
-    patience: float = Field(
-        600.0, ge=0, description="seconds to wait for a full disk or a database that is away"
-    )
 
 
 class Settings(Section):

@@ -124,6 +124,12 @@ class TrainingSettings(Section):
     descriptor_memory: Positive = Field(
         2.0, description="GiB for stored descriptors of one member; beyond, they are recomputed"
     )
+    retrain_after: int | None = Field(
+        None,
+        ge=1,
+        description="new labels after which the committee is retrained where the schedule is "
+        "concurrent; as many as search.acquisition.picks_per_iteration where empty",
+    )
     data: tuple[Path, ...] = Field(
         (), description="labelled files (extended XYZ, …) that join the data of iteration 0"
     )
