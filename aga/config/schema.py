@@ -141,6 +141,12 @@ class SearchSettings(Section):
     generations_per_iteration: int = Field(
         3, ge=1, description="generations on the committee between reference calls"
     )
+    generations_per_committee: int = Field(
+        100,
+        ge=1,
+        description="generations that an island breeds on one committee before it waits for the "
+        "next, where the schedule is concurrent",
+    )
     operators: OperatorWeights = Field(default_factory=OperatorWeights)
     min_distance_factor: Positive = Field(
         0.65, le=1.5, description="shortest distance allowed, in sums of covalent radii"

@@ -15,7 +15,7 @@ from aga.structure.protocols import Relaxed, Relaxer
 
 __all__ = ["Generation", "breed", "population_of", "survivor"]
 
-_VERSION = re.compile(r"\.v\d{3}$")
+_VERSION = re.compile(r"\.v\d{3}(i\d+)?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,23 +39,26 @@ def breed(
     settings: SearchSettings,
     *,
     generation: int,
-    renewed: int | None,
+    guests: Sequence[Relaxed] = (),
+    renewed: Mapping[str, Candidate] | None = None,
 ) -> Generation:
     """Breed one generation: propose, relax on the committee, merge.
 
     Parameters
     ----------
     before
-        The population, relaxed on the committee that was in service.
+        The population.
     relaxer
         The committee in service now.
     settings
         Of the search.
     generation
         Its number, from 1; names the random streams.
+    guests
+        The best of other islands; they join the parents and compete for places.
     renewed
-        Version of the committee if it is newer than the one that relaxed ``before``: the
-        survivors are relaxed anew, under names of their own. None if it is the same.
+        What was relaxed on an older committee, by name, under the name (:func:`survivor`) with
+        which it is relaxed anew; its old energy counts in the choice of parents alone.
 
     Returns
     -------
@@ -63,13 +66,16 @@ def breed(
         Depends on the arguments alone.
     """
     old = population_of(before, settings)
+    if guests:
+        old = merge(old, [describe(one, settings) for one in guests], settings)
     proposals = propose(old, settings, generation=generation)
-    survivors = [] if renewed is None else [survivor(r.candidate, renewed) for r in before]
+    renewed = renewed or {}
+    survivors = [renewed[one.name] for one in old.individuals if one.name in renewed]
     relaxed = relaxer.relax([*survivors, *proposals.candidates])
     individuals = tuple(describe(one, settings) for one in relaxed)
-    start = old if renewed is None else Population()
+    current = tuple(one for one in old.individuals if one.name not in renewed)
     return Generation(
-        population=merge(start, individuals, settings),
+        population=merge(Population(individuals=current), individuals, settings),
         relaxed=individuals,
         made=proposals.made,
         failed=proposals.failed,
@@ -81,9 +87,14 @@ def population_of(relaxed: Sequence[Relaxed], settings: SearchSettings) -> Popul
     return Population(individuals=tuple(describe(one, settings) for one in relaxed))
 
 
-def survivor(candidate: Candidate, version: int) -> Candidate:
-    """Name a structure that is relaxed anew on a newer committee; its old self is the parent."""
-    name = f"{_VERSION.sub('', candidate.name)}.v{version:03d}"
+def survivor(candidate: Candidate, version: int, island: int | None = None) -> Candidate:
+    """Name a structure that is relaxed anew on a newer committee; its old self is the parent.
+
+    ``island`` is given where islands change to newer committees at times of their own: the same
+    structure may then be relaxed anew from other geometries.
+    """
+    place = "" if island is None else f"i{island}"
+    name = f"{_VERSION.sub('', candidate.name)}.v{version:03d}{place}"
     lineage = Lineage(
         operator="relaxation",
         parents=(candidate.name,),

@@ -10,6 +10,8 @@ from aga.search.acquisition import Acquisition, acquire
 from aga.search.convergence import IterationRecord, Verdict, assess, record_iteration
 from aga.search.individual import Known, describe, known
 from aga.search.results import Finalist, final_relaxations
+from aga.structure.candidate import Candidate
+from aga.structure.fingerprint import fingerprint
 from aga.structure.protocols import Committee, Frame, Relaxed
 from aga.units import ev_per_a3_from_gpa
 
@@ -38,13 +40,35 @@ def choose(
     settings: SearchSettings,
     *,
     calls: int,
+    number: int | None = None,
+    pending: Sequence[Candidate] = (),
 ) -> Acquisition:
-    """Choose what goes to the reference method, within what is left of the budget."""
+    """Choose what goes to the reference method, within what is left of the budget.
+
+    Parameters
+    ----------
+    relaxed
+        Candidates, relaxed on the committee in service.
+    frames
+        Everything labelled so far.
+    settings
+        Of the search.
+    calls
+        Reference calls spent so far, those of ``pending`` included.
+    number
+        Picks at most; ``picks_per_iteration`` where None.
+    pending
+        Structures whose labels are under way.
+    """
+    if number is not None:
+        rule = settings.acquisition.model_copy(update={"picks_per_iteration": number})
+        settings = settings.model_copy(update={"acquisition": rule})
     return acquire(
         [describe(one, settings) for one in relaxed],
         known_structures(frames, settings),
         settings,
         calls_left=max(0, settings.budget.reference_calls - calls),
+        pending=[fingerprint(one) for one in pending],
     )
 
 
@@ -57,6 +81,7 @@ def judge(  # noqa: PLR0913 - what the verdict rests on
     *,
     calls: int,
     hours: float,
+    picked: Sequence[Relaxed] | None = None,
 ) -> tuple[IterationRecord, Verdict]:
     """Sum up an iteration and decide whether the search goes on.
 
@@ -75,6 +100,9 @@ def judge(  # noqa: PLR0913 - what the verdict rests on
         Of the search.
     calls, hours
         Spent so far.
+    picked
+        Those whose labels are new, as they were predicted when they were chosen; where None,
+        the labelled ones among ``relaxed``.
     """
     labelled = known_structures(frames, settings)
     best = labelled[: 4 * settings.convergence.best_structures]
@@ -87,7 +115,7 @@ def judge(  # noqa: PLR0913 - what the verdict rests on
         spreads,
         settings,
         reference_calls=calls,
-        errors=_errors(relaxed, frames),
+        errors=_errors(relaxed if picked is None else picked, frames),
     )
     return record, assess([*history, record], settings, calls=calls, hours=hours)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aga.config import SearchSettings, Settings
-from aga.cycle.generation import breed, population_of
+from aga.cycle.generation import breed, population_of, survivor
 from aga.cycle.iteration import choose, finalists, judge
 from aga.errors import OracleError, SearchFailedError
 from aga.search.convergence import IterationRecord, Verdict
-from aga.search.population import Population
+from aga.search.islands import last_of_round, neighbours, predecessor
+from aga.search.population import Population, merge
 from aga.search.propose import initial_structures
 from aga.search.results import Result, rank
 from aga.structure.candidate import Candidate
@@ -77,7 +78,8 @@ def run_search(
     if not frames:
         raise SearchFailedError("the reference method failed on every initial structure")
     history: list[IterationRecord] = []
-    population: list[Relaxed] = []
+    stocks: dict[int, _Stock] = {}
+    version = 0
     pool: list[Relaxed] = []
     serving = train(frames, 0, None)
     while True:
@@ -90,46 +92,76 @@ def run_search(
         if verdict.state != "continue":
             break
         iteration = len(history)
-        population, pool = _evolve(population, serving, search, iteration)
+        pool = _evolve(stocks, serving, version, search, iteration)
         names = {p.name for p in choose(pool, frames, search, calls=calls).picks}
         picked = [one.candidate for one in pool if one.candidate.name in names]
         new, spent = _label(picked, oracle, run_dir)
         calls += spent
         if new:
             frames = sorted([*frames, *new], key=lambda frame: frame.name)
-            serving = train(frames, iteration, serving)
+            serving, version = train(frames, iteration, serving), iteration
     chosen = finalists(frames, pool, serving.committee, search)
     pairs = _refine([one.candidate for one in chosen], oracle, run_dir, search)
     return Outcome(
         verdict=verdict,
         results=tuple(rank(pairs, search)),
         frames=tuple(frames),
-        population=population_of(population, search),
+        population=_last(stocks, search),
         history=tuple(history),
         calls=calls,
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stock:
+    """A population and the version of the committee that relaxed it."""
+
+    version: int
+    individuals: list[Relaxed]
+
+
 def _evolve(
-    population: list[Relaxed], serving: Trained, search: SearchSettings, iteration: int
-) -> tuple[list[Relaxed], list[Relaxed]]:
-    """Breed the generations of an iteration; give the population and all that was relaxed."""
+    stocks: dict[int, _Stock],
+    serving: Trained,
+    version: int,
+    search: SearchSettings,
+    iteration: int,
+) -> list[Relaxed]:
+    """Breed the generations of an iteration; give all that was relaxed, by name."""
     pool: dict[str, Relaxed] = {}
-    last = iteration * search.generations_per_iteration
-    for generation in range(last - search.generations_per_iteration + 1, last + 1):
-        first = (
-            generation % search.generations_per_iteration == 1 % search.generations_per_iteration
-        )
+    first, last = (
+        last_of_round(n * search.generations_per_iteration, search.islands)
+        for n in (iteration - 1, iteration)
+    )
+    nothing = _Stock(version=version, individuals=[])
+    for generation in range(first + 1, last + 1):
+        own = stocks.get(predecessor(generation, search.islands), nothing)
+        others = [stocks[g] for g in neighbours(generation, search.islands)]
+        guests = [one for other in others for one in other.individuals[: search.migrants]]
+        outdated = [*own.individuals, *guests] if own.version != version else []
         bred = breed(
-            population,
+            own.individuals,
             serving.relaxer,
             search,
             generation=generation,
-            renewed=iteration - 1 if first else None,
+            guests=guests,
+            renewed={one.candidate.name: survivor(one.candidate, version) for one in outdated},
         )
         pool.update({one.name: one.relaxed for one in bred.relaxed})
-        population = [one.relaxed for one in bred.population.individuals]
-    return population, [pool[name] for name in sorted(pool)]
+        individuals = [one.relaxed for one in bred.population.individuals]
+        stocks[generation] = _Stock(version=version, individuals=individuals)
+    return [pool[name] for name in sorted(pool)]
+
+
+def _last(stocks: dict[int, _Stock], search: SearchSettings) -> Population:
+    """Give the last population; of several islands what they are as one."""
+    newest = [stocks[g].individuals for g in sorted(stocks)[-search.islands :]]
+    if len(newest) <= 1:
+        return population_of([one for single in newest for one in single], search)
+    together = Population()
+    for one in newest:
+        together = merge(together, population_of(one, search).individuals, search)
+    return together
 
 
 def _label(

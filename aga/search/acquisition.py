@@ -12,6 +12,7 @@ import numpy as np
 
 from aga.config import SearchSettings
 from aga.search.individual import Individual, Known
+from aga.structure.candidate import FloatArray
 from aga.structure.fingerprint import cosine_distances
 from aga.structure.geometry import DistanceLimits, too_close
 from aga.structure.volume import volume_allowed
@@ -19,14 +20,22 @@ from aga.structure.volume import volume_allowed
 __all__ = ["Acquisition", "Pick", "Refusal", "acquire"]
 
 Refusal = Literal[
-    "exploded", "unphysical", "spread", "energy", "known", "duplicate", "untrusted_share", "number"
+    "exploded",
+    "unphysical",
+    "spread",
+    "energy",
+    "known",
+    "pending",
+    "duplicate",
+    "untrusted_share",
+    "number",
 ]
 """Why a candidate was not picked.
 
 ``exploded``: the relaxation failed; ``unphysical``: atoms too close or volume out of range;
 ``spread``: above ``spread_max``; ``energy``: above the energy window; ``known``: labelled
-already; ``duplicate``: like one that is picked; ``untrusted_share``: enough untrusted ones are
-picked; ``number``: the batch is full.
+already; ``pending``: like one whose label is under way; ``duplicate``: like one that is picked;
+``untrusted_share``: enough untrusted ones are picked; ``number``: the batch is full.
 """
 
 UNTRUSTED_WINDOW = 2.0
@@ -75,6 +84,7 @@ def acquire(
     settings: SearchSettings,
     *,
     calls_left: int,
+    pending: Sequence[FloatArray] = (),
 ) -> Acquisition:
     """Choose the candidates whose labels promise most: low in energy, or unlike what is known.
 
@@ -107,6 +117,8 @@ def acquire(
         Of the search.
     calls_left
         Reference calls that the budget still allows.
+    pending
+        Fingerprints of structures that the reference method has or will have in hand.
 
     References
     ----------
@@ -115,8 +127,15 @@ def acquire(
     """
     size = max(0, min(settings.acquisition.picks_per_iteration, calls_left))
     refused: Counter[str] = Counter()
-    suitors = _suitors(relaxed, labelled, settings, refused)
     tolerance = settings.fingerprint_tolerance
+    fresh = [
+        one
+        for one in relaxed
+        if not one.fingerprint.size
+        or (cosine_distances(one.fingerprint, pending) >= tolerance).all()
+    ]
+    refused["pending"] = len(relaxed) - len(fresh)
+    suitors = _suitors(fresh, labelled, settings, refused)
     novel = round(settings.acquisition.novel_share * size)
     batch = _Batch(size, trusted=sum(not s.untrusted for s in suitors))
     batch.open = size - novel
@@ -127,7 +146,7 @@ def acquire(
     refused.update(batch.objection(s, tolerance) or "number" for s in suitors)
     chosen = sorted(batch.chosen, key=lambda s: (s.score, s.one.name))
     picks = tuple(Pick(name=s.one.name, score=s.score, why=s.why) for s in chosen)
-    return Acquisition(picks=picks, refused=dict(refused))
+    return Acquisition(picks=picks, refused={why: n for why, n in refused.items() if n})
 
 
 def _take_novel(

@@ -47,11 +47,14 @@ class Store:
         ("aga_structures", (("search_id", ASCENDING), ("stage", ASCENDING))),
         ("aga_structures", (("search_id", ASCENDING), ("reference.enthalpy_per_atom", ASCENDING))),
         ("aga_structures", (("search_id", ASCENDING), ("generation", ASCENDING))),
-        ("aga_frames", (("search_id", ASCENDING),)),
+        ("aga_steps", (("search_id", ASCENDING), ("kind", ASCENDING), ("iteration", ASCENDING))),
+        ("aga_steps", (("search_id", ASCENDING), ("kind", ASCENDING), ("generation", ASCENDING))),
+        ("aga_frames", (("search_id", ASCENDING), ("pending", ASCENDING))),
         ("aga_populations", (("search_id", ASCENDING), ("generation", DESCENDING))),
         ("aga_committees", (("search_id", ASCENDING), ("version", DESCENDING))),
         ("aga_datasets", (("search_id", ASCENDING), ("version", DESCENDING))),
         ("aga_events", (("search_id", ASCENDING), ("_id", ASCENDING))),
+        ("aga_jobs", (("search_id", ASCENDING), ("submitted", ASCENDING))),
     )
 
     def __init__(self, database: Database[Document], *, patience: float = WRITE_PATIENCE) -> None:

@@ -20,6 +20,7 @@ from aga.structure.protocols import Label
 __all__ = [
     "CATEGORIES",
     "KINDS",
+    "PRIORITIES",
     "SCHEMA",
     "Attempt",
     "Category",
@@ -43,7 +44,7 @@ SCHEMA = 1
 StepKind = Literal[
     "seed", "breed", "acquire", "label", "collect", "train", "assess", "refine", "finish"
 ]
-StepState = Literal["planned", "running", "done", "failed"]
+StepState = Literal["planned", "running", "done", "failed", "cancelled"]
 Category = Literal["ga", "oracle", "train"]
 
 CATEGORIES: Mapping[StepKind, Category] = {
@@ -51,13 +52,26 @@ CATEGORIES: Mapping[StepKind, Category] = {
     "breed": "ga",
     "acquire": "ga",
     "label": "oracle",
-    "collect": "ga",
+    "collect": "train",
     "train": "train",
-    "assess": "ga",
+    "assess": "train",
     "refine": "oracle",
     "finish": "ga",
 }
 """Which workers serve a kind of step."""
+
+PRIORITIES: Mapping[StepKind, int] = {
+    "seed": 3,
+    "breed": 0,
+    "acquire": 3,
+    "label": 1,
+    "collect": 3,
+    "train": 2,
+    "assess": 3,
+    "refine": 2,
+    "finish": 3,
+}
+"""Which step a worker takes first: the short ones that others wait for; breeding never ends."""
 
 KINDS: tuple[StepKind, ...] = tuple(CATEGORIES)
 """Kinds of steps, in the order a search goes through them."""
@@ -105,18 +119,25 @@ class Worker:
     """A process that works on steps.
 
     ``started`` is the start time of the process (seconds since the epoch); with it a process
-    that got the number of a dead one is not taken for it.
+    that got the number of a dead one is not taken for it. ``job`` is the batch job in which it
+    runs, as the queue names it; None outside one.
     """
 
     host: str
     pid: int
     started: float
+    job: str | None = None
 
     @classmethod
     def current(cls) -> Self:
         """Describe the running process."""
         process = psutil.Process(os.getpid())
-        return cls(host=socket.gethostname(), pid=process.pid, started=process.create_time())
+        return cls(
+            host=socket.gethostname(),
+            pid=process.pid,
+            started=process.create_time(),
+            job=os.environ.get("SLURM_JOB_ID"),
+        )
 
     def is_local(self) -> bool:
         """Tell whether the process runs (or ran) on this machine."""
@@ -138,12 +159,18 @@ class Worker:
 
     def to_dict(self) -> Document:
         """Give plain JSON values."""
-        return {"host": self.host, "pid": self.pid, "started": self.started}
+        document = {"host": self.host, "pid": self.pid, "started": self.started}
+        return document if self.job is None else document | {"job": self.job}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild from :meth:`to_dict`."""
-        return cls(host=data["host"], pid=int(data["pid"]), started=float(data["started"]))
+        return cls(
+            host=data["host"],
+            pid=int(data["pid"]),
+            started=float(data["started"]),
+            job=data.get("job"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +178,9 @@ class Step:
     """One step of a search: what is to be done, and how far it is.
 
     ``args`` and ``result`` hold identifiers and small numbers only; ``token`` is the token of
-    the last attempt, ``lease`` the time after which a running step may be given away,
-    ``attempts`` how many times it was begun. ``category`` follows from ``kind`` unless given.
+    the last attempt, ``worker`` who has it or had it last, ``lease`` the time after which a
+    running step may be given away, ``attempts`` how many times it was begun. ``category`` follows
+    from ``kind`` unless given.
     """
 
     search_id: str

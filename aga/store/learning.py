@@ -24,12 +24,19 @@ __all__ = ["Learning"]
 class Learning(Store):
     """The collections ``aga_frames``, ``aga_datasets`` and ``aga_committees``."""
 
-    def put_frame(self, search_id: str, iteration: int, frame: Frame) -> bool:
+    def put_frame(
+        self, search_id: str, iteration: int, frame: Frame, *, pending: bool = True
+    ) -> bool:
         """Add a labelled structure; one of the same name stays as it is. True if it is new."""
-        return self.put_frames(search_id, iteration, [frame]) == 1
+        return self.put_frames(search_id, iteration, [frame], pending=pending) == 1
 
-    def put_frames(self, search_id: str, iteration: int, frames: Sequence[Frame]) -> int:
-        """Add labelled structures; those that exist stay as they are. Gives how many are new."""
+    def put_frames(
+        self, search_id: str, iteration: int, frames: Sequence[Frame], *, pending: bool = True
+    ) -> int:
+        """Add labelled structures; those that exist stay as they are. Gives how many are new.
+
+        ``pending`` frames wait for the next dataset; the others join none.
+        """
         documents = [
             {
                 "_id": f"{search_id}/{frame.name}",
@@ -39,6 +46,7 @@ class Learning(Store):
                 "iteration": iteration,
                 "frame": plain(frame.to_dict(), finite=False),
                 "focal_weights": {},
+                "pending": pending,
             }
             for frame in frames
         ]
@@ -70,6 +78,16 @@ class Learning(Store):
                 f"search {search_id} has no frame {', '.join(missing[:5])}", frames=missing
             )
         return [Frame.from_dict(found[name]) for name in sorted(found)]
+
+    def count_pending(self, search_id: str) -> int:
+        """Count the labelled structures that no dataset holds yet."""
+        source, query = self.collection("frames"), {"search_id": search_id, "pending": True}
+        return self.read(lambda: source.count_documents(query))
+
+    def pending_frames(self, search_id: str) -> list[str]:
+        """Give the names of the labelled structures that no dataset holds yet, sorted."""
+        source, query = self.collection("frames"), {"search_id": search_id, "pending": True}
+        return sorted(doc["name"] for doc in self.read(lambda: list(source.find(query, ["name"]))))
 
     def record_weights(
         self, search_id: str, version: int, member: int, weights: Mapping[str, float]
@@ -132,7 +150,12 @@ class Learning(Store):
             "created": utcnow(),
         }
         self.insert_new("datasets", [manifest])
-        return self.get_dataset(search_id, version)
+        stored = self.get_dataset(search_id, version)
+        held_now = [
+            UpdateOne({"_id": one}, {"$set": {"pending": False}}) for one in stored["added"]
+        ]
+        self.bulk("frames", held_now)
+        return stored
 
     def get_dataset(self, search_id: str, version: int) -> Document:
         """Give the manifest of a dataset.

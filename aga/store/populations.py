@@ -63,6 +63,21 @@ class Populations(Store):
         aga.errors.NotFoundError
             There is none of this generation.
         """
+        found = self._population(search_id, generation)
+        return [Relaxed.from_dict(item) for item in found["individuals"]]
+
+    def population_committee(self, search_id: str, generation: int) -> int | None:
+        """Give the version of the committee that relaxed a population.
+
+        Raises
+        ------
+        aga.errors.NotFoundError
+            There is none of this generation.
+        """
+        version = self._population(search_id, generation)["committee"]
+        return None if version is None else int(version)
+
+    def _population(self, search_id: str, generation: int) -> Document:
         found = self.get("populations", f"{search_id}/p{generation:03d}")
         if found is None:
             raise NotFoundError(
@@ -70,7 +85,7 @@ class Populations(Store):
                 search=search_id,
                 generation=generation,
             )
-        return [Relaxed.from_dict(item) for item in found["individuals"]]
+        return found
 
     def latest_population(self, search_id: str) -> Document | None:
         """Give the document of the newest population, None before the first.

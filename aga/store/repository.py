@@ -11,6 +11,7 @@ from aga.store.blobs import Blobs
 from aga.store.connect import connect
 from aga.store.documents import Document
 from aga.store.events import Events
+from aga.store.jobs import Jobs
 from aga.store.learning import Learning
 from aga.store.populations import Populations
 from aga.store.searches import Searches
@@ -20,7 +21,7 @@ from aga.store.structures import Structures
 __all__ = ["Repository"]
 
 
-class Repository(Searches, Steps, Structures, Learning, Populations, Events, Blobs):
+class Repository(Searches, Steps, Structures, Learning, Populations, Events, Blobs, Jobs):
     """All collections of one database; made by :meth:`open` or :meth:`from_database`.
 
     Every write can be repeated: identifiers are made from what a document is, so doing a step

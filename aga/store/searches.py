@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,6 +16,9 @@ from aga.store.documents import SCHEMA, Document, plain, utcnow
 from aga.store.retry import redact
 
 __all__ = ["Searches"]
+
+NOTHING_SETTLED: Document = {"iteration": -1, "calls": 0}
+"""Sum of reference calls before the first iteration has ended."""
 
 
 class Searches(Store):
@@ -144,25 +147,37 @@ class Searches(Store):
         """Count the reference method's evaluations and store both counts with the search.
 
         Counted from the ended steps, so that counting twice changes nothing: a ``label`` step
-        counts the ``evaluations`` of its result (or of its error), 1 where it names none.
+        counts the ``evaluations`` of its result (or of its error), 1 where it names none. The
+        sum over iterations in which every step has ended, and to which none is added any more,
+        is kept in ``settled``, so that the cost does not grow with the search.
 
         Returns
         -------
         int
             Evaluations of the loop; those of the final relaxations are stored apart.
         """
-        query = {
-            "search_id": search_id,
-            "kind": {"$in": ["label", "refine"]},
-            "state": {"$in": ["done", "failed"]},
-        }
-        counts = {"label": 0, "refine": 0}
-        for step in self.find("steps", query):
-            outcome = step["result"] or step["error"] or {}
-            counts[step["kind"]] += int(outcome.get("evaluations", 1))
-        fields = {"reference_calls": counts["label"], "refine_calls": counts["refine"]}
-        self.update_search(search_id, fields)
-        return counts["label"]
+        search = self.get_search(search_id)
+        before = search.get("settled") or NOTHING_SETTLED
+        steps = self.find(
+            "steps",
+            {"search_id": search_id, "kind": "label", "iteration": {"$gt": before["iteration"]}},
+        )
+        calls = before["calls"] + _evaluations(steps)
+        refined = self.find("steps", {"search_id": search_id, "kind": "refine"})
+        fields = {"reference_calls": calls, "refine_calls": _evaluations(refined)}
+        if any(search[key] != value for key, value in fields.items()):
+            self.update_search(search_id, fields)
+        settled = _settled(before, steps)
+        if settled != before:
+            self.update_search(
+                search_id, {"settled": settled}, expect={"settled": search.get("settled")}
+            )
+        return int(calls)
+
+    def unsettle(self, search_id: str, iteration: int) -> None:
+        """Forget sums that include an iteration: its steps are planned again."""
+        if self.get_search(search_id).get("settled", NOTHING_SETTLED)["iteration"] >= iteration:
+            self.update_search(search_id, {"settled": NOTHING_SETTLED})
 
     def _unknown(self, search_id: str) -> NotFoundError:
         names = [str(doc["_id"]) for doc in self.list_searches()]
@@ -174,6 +189,23 @@ class Searches(Store):
             search=search_id,
             nearest=near,
         )
+
+
+def _evaluations(steps: Iterable[Document]) -> int:
+    ended = (s for s in steps if s["state"] in {"done", "failed"})
+    return sum(int((s["result"] or s["error"] or {}).get("evaluations", 1)) for s in ended)
+
+
+def _settled(before: Mapping[str, int], steps: Sequence[Document]) -> Document:
+    """Move on over iterations that have ended; the newest may still get steps."""
+    newest = max((s["iteration"] for s in steps), default=0)
+    iteration, calls = before["iteration"], before["calls"]
+    while iteration + 1 < newest:
+        own = [s for s in steps if s["iteration"] == iteration + 1]
+        if any(s["state"] in {"planned", "running"} for s in own):
+            break
+        iteration, calls = iteration + 1, calls + _evaluations(own)
+    return {"iteration": iteration, "calls": calls}
 
 
 def _document(settings: Settings) -> Document:
@@ -195,6 +227,7 @@ def _document(settings: Settings) -> Document:
         "phase": "seed",
         "reference_calls": 0,
         "refine_calls": 0,
+        "settled": NOTHING_SETTLED,
         "created": now,
         "updated": now,
         "finished": None,

@@ -12,11 +12,20 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 
 from aga.errors import NotFoundError, StaleAttemptError
 from aga.store.base import Store
-from aga.store.documents import Attempt, Document, Step, Worker, plain, utcnow
+from aga.store.documents import (
+    Attempt,
+    Document,
+    Step,
+    StepKind,
+    StepState,
+    Worker,
+    plain,
+    utcnow,
+)
 
 __all__ = ["Steps"]
 
@@ -78,6 +87,54 @@ class Steps(Store):
             query[name] = {"$in": list(value)} if many else value  # type: ignore[call-overload] # narrowed by `many`
         order = [("planned_at", ASCENDING), ("_id", ASCENDING)]
         return [Step.from_dict(doc) for doc in self.find("steps", query, order)]
+
+    def newest_step(self, search_id: str, kind: StepKind, **filters: object) -> Step | None:
+        """Give the step of a kind with the highest number, None where there is none.
+
+        Parameters
+        ----------
+        search_id, kind
+            Which ones. The number of a ``breed`` step is its generation, else the iteration.
+        **filters
+            Values that fields must have; ``island`` is that of the step's ``args``.
+        """
+        query: Document = {"search_id": search_id, "kind": kind, **filters}
+        if "island" in query:
+            query["args.island"] = query.pop("island")
+        order = [("generation" if kind == "breed" else "iteration", DESCENDING)]
+        source = self.collection("steps")
+        found = self.read(lambda: source.find_one(query, sort=order))
+        return None if found is None else Step.from_dict(found)
+
+    def count_steps(self, search_id: str, *, kind: StepKind, state: StepState) -> int:
+        """Count the steps of a kind in a state."""
+        source, query = (
+            self.collection("steps"),
+            {"search_id": search_id, "state": state, "kind": kind},
+        )
+        return self.read(lambda: source.count_documents(query))
+
+    def fix_args(self, attempt: Attempt, args: Mapping[str, Any]) -> Step:
+        """Add arguments that are decided when a step begins; the next attempt finds them.
+
+        Raises
+        ------
+        aga.errors.StaleAttemptError
+            The step was given to another worker meanwhile, or has ended.
+        """
+        change = {f"args.{key}": plain(value) for key, value in args.items()}
+        if not self._update(_ours(attempt), change):
+            raise self._stale(attempt)
+        return self.get_step(attempt.step_id)
+
+    def cancel_planned(self, search_id: str, kinds: Sequence[StepKind]) -> list[Step]:
+        """Give up the steps of some kinds that nobody has begun; give those given up here."""
+        cancelled = []
+        for step in self.list_steps(search_id, state="planned", kind=list(kinds)):
+            query = {"_id": step.id, "state": "planned", "token": step.token}
+            if self._update(query, {"state": "cancelled", "ended_at": utcnow()}):
+                cancelled.append(step)
+        return cancelled
 
     def set_firework(self, step_id: str, fw_id: int | None) -> bool:
         """Remember which firework carries the step; False if there is no such step."""
@@ -201,14 +258,19 @@ class Steps(Store):
     def _end(self, attempt: Attempt, change: Document) -> None:
         ended = change["state"] != "planned"
         # The token stays with the step, so that a repeated call can tell its own work.
-        change = change | {"worker": None, "lease": None}
-        change |= {"ended_at": utcnow() if ended else None}
+        change = change | {"lease": None, "ended_at": utcnow() if ended else None}
+        if not ended:  # who did what is asked long afterwards
+            change["worker"] = None
         if self._update(_ours(attempt), change):
             return
         now = self.get_step(attempt.step_id)
         if now.token == attempt.token and now.state == change["state"]:
             return
-        raise StaleAttemptError(
+        raise self._stale(attempt)
+
+    def _stale(self, attempt: Attempt) -> StaleAttemptError:
+        now = self.get_step(attempt.step_id)
+        return StaleAttemptError(
             f"step {attempt.step_id} is {now.state} and no longer this attempt's; "
             "its result is discarded",
             step=attempt.step_id,

@@ -88,14 +88,28 @@ class Structures(Store):
             updates.append(UpdateOne(query, {"$set": change}))
         self.bulk("structures", updates)
 
-    def relaxed_structures(self, search_id: str, iteration: int) -> list[Relaxed]:
-        """Give the structures relaxed in an iteration, by name; those with an energy alone."""
-        query = {
+    def relaxed_structures(
+        self,
+        search_id: str,
+        iteration: int | None = None,
+        **filters: Any,  # noqa: ANN401 - values of fields
+    ) -> list[Relaxed]:
+        """Give the structures relaxed in an iteration, by name; those with an energy alone.
+
+        Parameters
+        ----------
+        search_id, iteration
+            Which ones; None for every iteration.
+        **filters
+            Values that other fields must have, such as ``stage``; a list means any of them.
+        """
+        query: Document = {
             "search_id": search_id,
-            "iteration": iteration,
             "committee.energy": {"$ne": None},
             "committee.enthalpy": {"$ne": None},
         }
+        query |= {} if iteration is None else {"iteration": iteration}
+        query |= {key: {"$in": v} if isinstance(v, list) else v for key, v in filters.items()}
         found = self.find("structures", query, [("_id", ASCENDING)])
         return [relaxed_from(document) for document in found]
 
@@ -124,6 +138,13 @@ class Structures(Store):
                 for name in picks
             ],
         )
+
+    def withdraw_picks(self, search_id: str, names: Sequence[str]) -> None:
+        """Let structures that were chosen and never sent to the reference method stand relaxed."""
+        query = {"_id": {"$in": [f"{search_id}/{name}" for name in names]}, "stage": "picked"}
+        target, change = self.collection("structures"), {"$set": {"stage": "relaxed", "pick": None}}
+        if names:
+            self.write(lambda: target.update_many(query, change))
 
     def mark_labelled(
         self, search_id: str, name: str, label: Label, *, engine: str, pressure: float = 0.0

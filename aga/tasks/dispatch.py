@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from aga.config import Settings
 from aga.config.load import settings_from_dict
 from aga.errors import AgaError
-from aga.store.documents import Step
+from aga.store.documents import Step, StepKind
 from aga.store.repository import Repository
 from aga.tasks.launchpad import SearchLaunchPad
-from aga.tasks.schedule import plan_next
+from aga.tasks.schedule import Plan, plan_concurrent, plan_next
+from aga.tasks.situation import situation
 from aga.tasks.workflows import step_workflow
 
 __all__ = ["add_fireworks", "advance", "give_up", "note_trouble", "search_settings"]
 
 
-def search_settings(search: dict[str, Any]) -> Settings:
+def search_settings(search: Mapping[str, Any]) -> Settings:
     """Give the settings stored with a search."""
-    return settings_from_dict(search["settings"])
+    return _settings(json.dumps(search["settings"], sort_keys=True))
+
+
+@lru_cache(maxsize=16)
+def _settings(text: str) -> Settings:
+    """Read settings once: a worker needs the same ones several times a second."""
+    return settings_from_dict(json.loads(text))
 
 
 def advance(repository: Repository, launchpad: SearchLaunchPad, search_id: str) -> int:
@@ -32,22 +41,43 @@ def advance(repository: Repository, launchpad: SearchLaunchPad, search_id: str) 
     search = repository.get_search(search_id)
     if search["state"] != "running":
         return 0
+    plan = _plan(repository, search)
+    if plan.failure is not None:
+        _fail(repository, search_id, plan.failure, plan.remedy)
+        return 0
+    fields = {"phase": plan.phase, "iteration": plan.iteration, "generation": plan.generation}
+    if any(search[key] != value for key, value in fields.items()):
+        repository.update_search(search_id, fields, expect={"state": "running"})
+    if plan.cancel:
+        _cancel(repository, launchpad, search_id, plan.cancel)
+    new = repository.plan_steps(list(plan.steps)) if plan.steps else []
+    add_fireworks(repository, launchpad, new)
+    return len(new)
+
+
+def _plan(repository: Repository, search: Mapping[str, Any]) -> Plan:
+    search_id, settings = str(search["_id"]), search_settings(search)
+    if settings.search.schedule == "concurrent":
+        return plan_concurrent(search_id, situation(repository, search_id, settings), settings)
     iteration = int(search["iteration"])
     steps = [
         s for i in (iteration, iteration + 1) for s in repository.list_steps(search_id, iteration=i)
     ]
-    plan = plan_next(search_id, steps, search_settings(search))
-    if plan.failure is not None:
-        _fail(repository, search_id, plan.failure, plan.remedy)
-        return 0
-    repository.update_search(
-        search_id,
-        {"phase": plan.phase, "iteration": plan.iteration, "generation": plan.generation},
-        expect={"state": "running"},
-    )
-    new = repository.plan_steps(list(plan.steps)) if plan.steps else []
-    add_fireworks(repository, launchpad, new)
-    return len(new)
+    return plan_next(search_id, steps, settings)
+
+
+def _cancel(
+    repository: Repository, launchpad: SearchLaunchPad, search_id: str, kinds: Sequence[StepKind]
+) -> None:
+    """Give up what nobody has begun; picks that are not labelled are candidates again."""
+    cancelled = repository.cancel_planned(search_id, kinds)
+    for step in cancelled:
+        if step.fw_id is not None:
+            launchpad.abandon(step.fw_id)
+    repository.withdraw_picks(search_id, [s.key for s in cancelled if s.kind == "label"])
+    if cancelled:
+        message = f"{len(cancelled)} steps that nobody had begun are given up: the verdict is in"
+        repository.log(search_id, "cancelled", message)
 
 
 def add_fireworks(repository: Repository, launchpad: SearchLaunchPad, steps: list[Step]) -> None:

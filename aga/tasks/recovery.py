@@ -125,7 +125,8 @@ def _archive_ended(
     running = launchpad.running(search_id, grace=grace)
     if not running:
         return ()
-    ended = {s.id for s in repository.list_steps(search_id, state=["done", "failed"])}
+    steps = repository.list_steps(search_id, _id=sorted(set(running.values())))
+    ended = {step.id for step in steps if step.state in {"done", "failed", "cancelled"}}
     left = tuple(sorted(fw_id for fw_id, step_id in running.items() if step_id in ended))
     for fw_id in left:
         launchpad.abandon(fw_id)
@@ -168,6 +169,7 @@ def _label_again(repository: Repository, collect: Step) -> None:
     )
     missing = [step for step in labels if not (step.result or {}).get("frame")]
     repository.forgive(collect.search_id, [step.key for step in missing])
+    repository.unsettle(collect.search_id, collect.iteration)
     for step in missing:
         repository.plan_again(step)
     repository.withdraw(collect)  # last: a crash before it leaves the search failed as it was

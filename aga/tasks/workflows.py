@@ -12,7 +12,7 @@ from typing import Any
 from fireworks import Firework, Workflow
 
 from aga.config import Settings
-from aga.store.documents import CATEGORIES, Step
+from aga.store.documents import CATEGORIES, PRIORITIES, Step
 from aga.tasks.firetasks import TASKS, StartTask
 
 __all__ = ["start_workflow", "step_workflow"]
@@ -21,7 +21,10 @@ __all__ = ["start_workflow", "step_workflow"]
 def step_workflow(step: Step) -> Workflow:
     """Build the workflow of one step."""
     name = f"{step.search_id} {step.kind} {step.iteration:03d} {step.key}"
-    spec = _spec(step.search_id, CATEGORIES[step.kind]) | {"step_id": step.id}
+    spec = _spec(step.search_id, CATEGORIES[step.kind]) | {
+        "step_id": step.id,
+        "_priority": PRIORITIES[step.kind],
+    }
     firework = Firework([TASKS[step.kind](step_id=step.id)], spec=spec, name=name)
     metadata = {
         "search_id": step.search_id,

@@ -66,8 +66,8 @@ def test_the_whole_story_in_order() -> None:
     ]
     breed = {s.key: s.args for s in steps if s.kind == "breed"}
     assert breed == {
-        "g001": {"committee": 0, "population": 0},
-        "g002": {"committee": 0, "population": 1},
+        "g001": {"committee": 0, "population": 0, "neighbours": []},
+        "g002": {"committee": 0, "population": 1, "neighbours": []},
     }
 
 

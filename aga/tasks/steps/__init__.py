@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from aga.store.documents import StepKind
 from aga.tasks.context import StepContext
+from aga.tasks.steps.acquire import acquire_picks
 from aga.tasks.steps.assess import assess_iteration, finish
-from aga.tasks.steps.evolve import acquire_picks, breed_generation, seed
+from aga.tasks.steps.evolve import breed_generation, seed
 from aga.tasks.steps.learn import collect, train_member
 from aga.tasks.steps.reference import label, refine
 

@@ -10,9 +10,9 @@ from aga.search.convergence import IterationRecord
 from aga.search.results import rank
 from aga.store.documents import ResultDoc
 from aga.structure.candidate import Candidate
-from aga.structure.protocols import Frame, Label
+from aga.structure.protocols import Frame, Label, Relaxed
 from aga.tasks.context import StepContext
-from aga.tasks.steps.evolve import candidates_of
+from aga.tasks.steps.acquire import candidates_of
 from aga.tasks.steps.learn import commit_members, load_committee
 from aga.units import ev_per_a3_from_gpa
 
@@ -43,6 +43,7 @@ def assess_iteration(context: StepContext) -> dict[str, Any]:
         search,
         calls=repository.count_reference(search_id),
         hours=_hours(context),
+        picked=_newly_labelled(context) if iteration else None,
     )
     repository.log(
         search_id, "verdict", f"iteration {iteration}: {verdict.state}: {verdict.reason}"
@@ -59,6 +60,15 @@ def assess_iteration(context: StepContext) -> dict[str, Any]:
         return result
     chosen = finalists(frames, pool, committee, search)
     return result | {"refine": sorted(one.candidate.name for one in chosen)}
+
+
+def _newly_labelled(context: StepContext) -> list[Relaxed]:
+    """Give what joined the data in this iteration, as the committees of its time relaxed it."""
+    repository, search_id = context.repository, context.search_id
+    newest = repository.latest_dataset(search_id)
+    if newest is None or newest["version"] != context.step.iteration:
+        return []
+    return repository.relaxed_structures(search_id, _id=list(newest["added"]))
 
 
 def _history(context: StepContext) -> list[IterationRecord]:

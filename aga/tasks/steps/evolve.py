@@ -1,19 +1,21 @@
-"""The steps of the genetic algorithm: seed, breed, acquire."""
+"""The steps of the genetic algorithm: seed and breed."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from aga.cycle import breed, choose
+from aga.cycle import breed, survivor
+from aga.errors import NotFoundError
 from aga.potential.relax.relaxer import BatchedRelaxer
 from aga.search.individual import Individual
 from aga.search.propose import initial_structures
-from aga.structure.protocols import Frame, Relaxed
+from aga.store.documents import Step
+from aga.structure.protocols import Frame, Relaxed, Relaxer
 from aga.tasks.context import StepContext
 from aga.tasks.steps.learn import load_committee
 from aga.training.data.formats import read_files
 
-__all__ = ["acquire_picks", "breed_generation", "candidates_of", "relaxer_of", "seed"]
+__all__ = ["breed_generation", "decided", "relaxer_of", "seed"]
 
 
 def seed(context: StepContext) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def _own_data(context: StepContext) -> list[Frame]:
     return read_files(context.settings.training.data, elements)
 
 
-def relaxer_of(context: StepContext, version: int) -> BatchedRelaxer:
+def relaxer_of(context: StepContext, version: int) -> Relaxer:
     """Build the relaxer on a committee of the store."""
     machine = context.settings.machine
     committee = load_committee(
@@ -47,20 +49,29 @@ def relaxer_of(context: StepContext, version: int) -> BatchedRelaxer:
 
 def breed_generation(context: StepContext) -> dict[str, Any]:
     """Breed one generation on the committee in service and store its population."""
-    repository, search_id, step = context.repository, context.search_id, context.step
+    repository, search_id, settings = context.repository, context.search_id, context.settings.search
+    step = decided(context)
     generation, version = int(step.generation or 0), int(step.args["committee"])
-    before = _population(context, int(step.args["population"]))
-    first = generation % context.settings.search.generations_per_iteration
+    stocks = [_stock(context, int(step.args["population"]))]
+    stocks += [_stock(context, int(g), settings.migrants) for g in step.args["neighbours"]]
+    place = int(step.args["island"]) if settings.schedule == "concurrent" else None
     bred = breed(
-        before,
+        stocks[0].individuals,
         relaxer_of(context, version),
-        context.settings.search,
+        settings,
         generation=generation,
-        renewed=version if first == 1 % context.settings.search.generations_per_iteration else None,
+        guests=[one for stock in stocks[1:] for one in stock.individuals],
+        renewed={
+            one.candidate.name: survivor(one.candidate, version, place)
+            for stock in stocks
+            if stock.version != version
+            for one in stock.individuals
+        },
     )
-    _store(context, version, bred.relaxed)
+    iteration = int(step.args.get("iteration", step.iteration))
+    _store(context, iteration, version, bred.relaxed)
     population = [one.relaxed for one in bred.population.individuals]
-    repository.put_population(search_id, generation, step.iteration, version, population)
+    repository.put_population(search_id, generation, iteration, version, population)
     reasons = [one.relaxed.reason for one in bred.relaxed]
     return {
         "population": generation,
@@ -73,14 +84,56 @@ def breed_generation(context: StepContext) -> dict[str, Any]:
     }
 
 
-def _population(context: StepContext, generation: int) -> list[Relaxed]:
+def decided(context: StepContext) -> Step:
+    """Give the step with everything that decides what it does.
+
+    In the sequential schedule the plan says it all. In the concurrent one a generation takes the
+    newest committee, and the newest populations of the other islands, at the moment it begins;
+    that is written down, so that another attempt does the same.
+    """
+    repository, search_id, step = context.repository, context.search_id, context.attempt.step
+    if "committee" in step.args:
+        return step
+    own = int(step.args["island"])
+    newest = repository.newest_step(search_id, "assess", state="done")
+    if newest is None:
+        raise NotFoundError(f"search {search_id} has no committee yet", search=search_id)
+    committee = (newest.result or {})["committee"]
+    before = repository.newest_step(search_id, "breed", island=own, state="done")
+    again = before is not None and before.args["committee"] == committee
+    others = (
+        repository.newest_step(search_id, "breed", island=island, state="done")
+        for island in range(context.settings.search.islands)
+        if island != own
+    )
+    args = {
+        "committee": committee,
+        "iteration": newest.iteration + 1,
+        "since": int(before.args["since"]) + 1 if again and before is not None else 1,
+        "neighbours": [step.generation for step in others if step is not None],
+    }
+    return repository.fix_args(context.attempt, args)
+
+
+class _Stock(NamedTuple):
+    """The best of a population, and the committee that relaxed it; nothing before the first."""
+
+    version: int | None
+    individuals: list[Relaxed]
+
+
+def _stock(context: StepContext, generation: int, number: int | None = None) -> _Stock:
     if generation == 0:
-        return []
-    return context.repository.get_population(context.search_id, generation)
+        return _Stock(None, [])
+    repository, search_id = context.repository, context.search_id
+    version = repository.population_committee(search_id, generation)
+    return _Stock(version, repository.get_population(search_id, generation)[:number])
 
 
-def _store(context: StepContext, version: int, relaxed: tuple[Individual, ...]) -> None:
-    repository, search_id, iteration = context.repository, context.search_id, context.step.iteration
+def _store(
+    context: StepContext, iteration: int, version: int, relaxed: tuple[Individual, ...]
+) -> None:
+    repository, search_id = context.repository, context.search_id
     sound = [one for one in relaxed if one.fingerprint.size]
     extras = {
         one.name: {
@@ -96,23 +149,3 @@ def _store(context: StepContext, version: int, relaxed: tuple[Individual, ...]) 
         repository.mark_failed(
             search_id, one.name, "exploded", "the relaxation on the committee exploded"
         )
-
-
-def candidates_of(context: StepContext, iteration: int) -> list[Relaxed]:
-    """Give every sound structure relaxed in an iteration, by name."""
-    return context.repository.relaxed_structures(context.search_id, iteration)
-
-
-def acquire_picks(context: StepContext) -> dict[str, Any]:
-    """Choose the candidates for the reference method."""
-    repository, search_id = context.repository, context.search_id
-    calls = repository.count_reference(search_id)
-    acquisition = choose(
-        candidates_of(context, context.step.iteration),
-        repository.frames(search_id),
-        context.settings.search,
-        calls=calls,
-    )
-    picks = {pick.name: {"score": pick.score, "why": pick.why} for pick in acquisition.picks}
-    repository.mark_picked(search_id, picks)
-    return {"label": sorted(picks), "refused": dict(acquisition.refused), "calls": calls}

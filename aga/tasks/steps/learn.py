@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import aga
@@ -12,6 +13,7 @@ from aga.config.schema import MIN_INITIAL
 from aga.errors import SearchFailedError
 from aga.potential.device.choice import Device, Precision
 from aga.potential.kinds import AnyCommittee, AnyModel, load_model, make_committee
+from aga.store.documents import Step
 from aga.store.repository import Repository
 from aga.structure.protocols import Frame
 from aga.tasks.context import StepContext
@@ -21,7 +23,7 @@ from aga.training.recipe import Recipe
 from aga.training.scoring.retention import old_unseen, retention
 from aga.training.state import remove_checkpoint
 
-__all__ = ["collect", "commit_members", "load_committee", "train_member"]
+__all__ = ["all_failed", "collect", "commit_members", "load_committee", "train_member"]
 
 MANY = 3
 """Reference jobs whose common failure is no accident."""
@@ -33,7 +35,7 @@ MACHINE_REASONS = frozenset(
 
 
 def collect(context: StepContext) -> dict[str, Any]:
-    """Join the labels of this iteration to the dataset.
+    """Join the new labels to the dataset.
 
     Raises
     ------
@@ -43,20 +45,19 @@ def collect(context: StepContext) -> dict[str, Any]:
     """
     repository, search_id, iteration = context.repository, context.search_id, context.step.iteration
     labels = repository.list_steps(search_id, kind="label", iteration=iteration)
-    seeds = repository.list_steps(search_id, kind="seed", iteration=iteration)
-    outcomes = [step.result or {"reason": (step.error or {}).get("kind")} for step in labels]
-    failed = [str(o.get("reason")) for o in outcomes if not o.get("frame")]
-    names = [o["frame"] for o in outcomes if o.get("frame")]
-    names += [name for step in seeds for name in (step.result or {}).get("data", [])]
+    names = repository.pending_frames(search_id)
     committee, parent = repository.latest_committee(search_id), repository.latest_dataset(search_id)
-    before = _older(parent, iteration)
+    before, known = _older(parent, iteration), parent
+    if known is not None and known["version"] == iteration:  # by an earlier attempt: it stands
+        names = [one.removeprefix(f"{search_id}/") for one in known["added"]]
     count = len(names) + (0 if before is None else int(before["count"]))
+    failed = _failures(labels)
     if count < MIN_INITIAL:
         what = f"only {count} labelled structures, {MIN_INITIAL} are needed"
         raise _no_labels(what, failed)
-    if not names and len(failed) >= MANY and set(failed) <= MACHINE_REASONS:
-        raise _no_labels(f"no reference job of iteration {iteration} gave a label", failed)
-    result = {"new": len(names), "failed": len(labels) - len(names)}
+    if not names and context.settings.search.schedule == "sequential":
+        all_failed(labels, f"iteration {iteration}")
+    result = {"new": len(names), "failed": len(failed)}
     if not names:
         serving = None if committee is None else committee["version"]
         return result | {"dataset": before and before["version"], "committee": serving}
@@ -65,6 +66,25 @@ def collect(context: StepContext) -> dict[str, Any]:
     )
     serving = _older(committee, iteration)
     return result | {"dataset": iteration, "committee": serving and serving["version"]}
+
+
+def _failures(labels: Sequence[Step]) -> list[str]:
+    """Give the reasons of the reference jobs that gave no label."""
+    outcomes = [step.result or {"reason": (step.error or {}).get("kind")} for step in labels]
+    return [str(o.get("reason")) for o in outcomes if not o.get("frame")]
+
+
+def all_failed(labels: Sequence[Step], where: str) -> None:
+    """Stop the search where every reference job failed as they do on a broken machine.
+
+    Raises
+    ------
+    aga.errors.SearchFailedError
+        They did; the message counts the reasons.
+    """
+    failed = _failures(labels)
+    if MANY <= len(failed) == len(labels) and set(failed) <= MACHINE_REASONS:
+        raise _no_labels(f"no reference job of {where} gave a label", failed)
 
 
 def _no_labels(what: str, failed: list[str]) -> SearchFailedError:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aga.errors import InputError, NotFoundError, OracleError, SiteError
+from aga.oracle.answers import answer_digest, load_answer, save_answer
 from aga.oracle.base import disk_full_as_error
 from aga.oracle.registry import build_oracle
 from aga.structure.candidate import Candidate, Lineage
@@ -28,16 +29,21 @@ def label(context: StepContext) -> dict[str, Any]:
     repository, search_id, name = context.repository, context.search_id, context.step.key
     candidate = Candidate.from_dict(repository.get_structure(search_id, name))
     oracle = _oracle(context)
+    waiting = _waiting_answer(context, candidate, "label")
+    known = waiting.load()
     try:
-        answer = oracle.label(candidate, _fresh_run_dir(context))
+        answer = known[1] if known else oracle.label(candidate, _fresh_run_dir(context))
     except OracleError as error:
         return _dropped(context, error)
+    if known is None:
+        waiting.save(None, answer)
     if not repository.put_frame(
         search_id, context.step.iteration, _frame(candidate, answer, oracle.name)
     ):  # an earlier attempt got as far as this: its numbers stand, wherever they are shown
         answer = _same_as_stored(context, answer)
     pressure = ev_per_a3_from_gpa(context.settings.search.pressure)
     repository.mark_labelled(search_id, name, answer, engine=oracle.name, pressure=pressure)
+    waiting.remove()
     return {"frame": name, "evaluations": answer.evaluations, "seconds": answer.seconds}
 
 
@@ -47,8 +53,14 @@ def refine(context: StepContext) -> dict[str, Any]:
     start = _finalist(context)
     oracle = _oracle(context)
     pressure = ev_per_a3_from_gpa(context.settings.search.pressure)
+    waiting = _waiting_answer(context, start, "relax")
+    known = waiting.load()
     try:
-        relaxed, answer = oracle.relax(start, _fresh_run_dir(context), pressure=pressure)
+        if known is not None and known[0] is not None:
+            relaxed, answer = known[0], known[1]
+        else:
+            relaxed, answer = oracle.relax(start, _fresh_run_dir(context), pressure=pressure)
+            waiting.save(relaxed, answer)
     except OracleError as error:
         return _dropped(context, error)
     lineage = Lineage(
@@ -58,13 +70,48 @@ def refine(context: StepContext) -> dict[str, Any]:
         stream=start.lineage.stream,
     )
     result = relaxed.renamed(refined_name(name), lineage)
-    repository.put_frame(search_id, context.step.iteration, _frame(result, answer, oracle.name))
+    frame = _frame(result, answer, oracle.name)
+    repository.put_frame(search_id, context.step.iteration, frame, pending=False)
+    waiting.remove()
     return {
         "frame": result.name,
         "evaluations": answer.evaluations,
         "seconds": answer.seconds,
         "converged": bool(answer.details.get("converged", True)),
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WaitingAnswer:
+    """Where the answer of a reference job waits while the database can't take it.
+
+    Every attempt at the step looks there first, on whichever node it runs: what has been
+    computed is not computed again.
+    """
+
+    path: Path
+    digest: str
+
+    def load(self) -> tuple[Candidate | None, Label] | None:
+        return load_answer(self.path, self.digest)
+
+    def save(self, candidate: Candidate | None, answer: Label) -> None:
+        save_answer(self.path, self.digest, candidate, answer)
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def _waiting_answer(
+    context: StepContext, candidate: Candidate, task: Literal["label", "relax"]
+) -> _WaitingAnswer:
+    settings, step = context.settings, context.step
+    folder = settings.machine.run_dir / context.search_id / "answers"
+    pressure = ev_per_a3_from_gpa(settings.search.pressure)
+    return _WaitingAnswer(
+        path=folder / f"{step.kind}-{step.iteration:03d}-{step.key}.json",
+        digest=answer_digest(candidate, settings.oracle, task, pressure),
+    )
 
 
 def _finalist(context: StepContext) -> Candidate:

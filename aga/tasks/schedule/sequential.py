@@ -1,4 +1,4 @@
-"""What comes next: a pure function of the steps that a search has done.
+"""The sequential schedule: one module after the other, with a barrier between.
 
 One iteration is ::
 
@@ -6,40 +6,22 @@ One iteration is ::
          → label × picks → collect → train × members → assess
          → next iteration, or refine × best → finish
 
-Every step has an identifier that follows from its place, so planning the same step twice is
-harmless and any worker may do it at any time.
+A generation of every island is bred side by side; what comes out depends on the settings alone,
+whatever the number of workers. Every step has an identifier that follows from its place, so
+planning the same step twice is harmless and any worker may do it at any time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from aga.config import Settings
+from aga.search.islands import last_of_round, neighbours, predecessor, round_of
 from aga.store.documents import KINDS, Step, StepKind
+from aga.tasks.schedule.plan import MAY_FAIL, Plan, failed_plan, generation_key
 
-__all__ = ["MAY_FAIL", "Plan", "plan_next"]
-
-MAY_FAIL: Final = frozenset({"label", "refine"})
-"""Steps whose failure costs one candidate, not the search."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to do next; performed in one place (:mod:`aga.tasks.dispatch`).
-
-    ``phase`` names what the search is doing; ``failure`` is set when it can't go on, with
-    what to do about it as ``remedy``.
-    """
-
-    phase: str
-    iteration: int
-    generation: int
-    steps: tuple[Step, ...] = ()
-    failure: str | None = None
-    remedy: str | None = None
-    finished: bool = False
+__all__ = ["plan_next"]
 
 
 def plan_next(search_id: str, steps: Sequence[Step], settings: Settings) -> Plan:
@@ -75,11 +57,14 @@ class _Planner:
         self.settings = settings
         self.steps = steps
         generations = [s.generation for s in steps if s.generation is not None]
-        self.generation = max(generations, default=iteration * self.per_iteration)
+        self.generation = max(generations, default=self.last_generation)
 
     @property
-    def per_iteration(self) -> int:
-        return self.settings.search.generations_per_iteration
+    def last_generation(self) -> int:
+        """Number of the last generation of this iteration."""
+        search = self.settings.search
+        rounds = self.iteration * search.generations_per_iteration
+        return last_of_round(rounds, search.islands)
 
     def of(self, kind: str) -> list[Step]:
         return [step for step in self.steps if step.kind == kind]
@@ -96,28 +81,19 @@ class _Planner:
         *,
         phase: StepKind,
         args: dict[str, Any] | None = None,
-        iteration: int | None = None,
-        generation: int | None = None,
     ) -> Plan:
-        """Plan one step per key; ``{key}`` in args is filled in by the step functions."""
-        number = self.iteration if iteration is None else iteration
+        """Plan one step per key."""
         steps = tuple(
             Step(
                 search_id=self.search_id,
                 kind=phase,
-                iteration=number,
-                generation=generation,
+                iteration=self.iteration,
                 key=key,
                 args=dict(args or {}),
             )
             for key in keys
         )
-        return Plan(
-            phase=phase,
-            iteration=number,
-            generation=self.generation if generation is None else generation,
-            steps=steps,
-        )
+        return Plan(phase=phase, iteration=self.iteration, generation=self.generation, steps=steps)
 
     def next(self) -> Plan:
         for step in self.steps:
@@ -130,15 +106,28 @@ class _Planner:
         return follow
 
     def failed(self, step: Step) -> Plan:
-        error = step.error or {}
-        often = f" {step.attempts} times" if step.attempts > 1 else ""
-        return Plan(
-            phase=step.kind,
-            iteration=self.iteration,
-            generation=self.generation,
-            failure=f"{step.kind} failed{often}: {error.get('message', 'no message')}",
-            remedy=error.get("remedy"),
+        return failed_plan(step, iteration=self.iteration, generation=self.generation)
+
+    def breed(self, committee: int, number: int, *, iteration: int) -> Plan:
+        """Plan a generation of every island."""
+        islands = self.settings.search.islands
+        last = last_of_round(number, islands)
+        steps = tuple(
+            Step(
+                search_id=self.search_id,
+                kind="breed",
+                iteration=iteration,
+                generation=generation,
+                key=generation_key(generation),
+                args={
+                    "committee": committee,
+                    "population": predecessor(generation, islands),
+                    "neighbours": neighbours(generation, islands),
+                },
+            )
+            for generation in range(last - islands + 1, last + 1)
         )
+        return Plan(phase="breed", iteration=iteration, generation=last, steps=steps)
 
     def after_seed(self) -> Plan:
         return self._label(self.result("seed"))
@@ -146,14 +135,9 @@ class _Planner:
     def after_breed(self) -> Plan:
         last = max(self.of("breed"), key=lambda s: s.generation or 0)
         generation = last.generation or 0
-        if generation < self.iteration * self.per_iteration:
-            args = {"committee": last.args["committee"], "population": generation}
-            return self.plan(
-                [_generation_key(generation + 1)],
-                phase="breed",
-                args=args,
-                generation=generation + 1,
-            )
+        if generation < self.last_generation:
+            number = round_of(generation, self.settings.search.islands) + 1
+            return self.breed(last.args["committee"], number, iteration=self.iteration)
         args = {"committee": last.args["committee"], "population": generation}
         return self.plan(["picks"], phase="acquire", args=args)
 
@@ -182,14 +166,8 @@ class _Planner:
     def after_assess(self) -> Plan:
         result = self.result("assess")
         if result["verdict"] == "continue":
-            generation = self.iteration * self.per_iteration + 1
-            return self.plan(
-                [_generation_key(generation)],
-                phase="breed",
-                args={"committee": result["committee"], "population": generation - 1},
-                iteration=self.iteration + 1,
-                generation=generation,
-            )
+            number = self.iteration * self.settings.search.generations_per_iteration + 1
+            return self.breed(result["committee"], number, iteration=self.iteration + 1)
         if result["refine"]:
             return self.plan(result["refine"], phase="refine")
         return self.after_refine()
@@ -201,7 +179,3 @@ class _Planner:
         return Plan(
             phase="finish", iteration=self.iteration, generation=self.generation, finished=True
         )
-
-
-def _generation_key(generation: int) -> str:
-    return f"g{generation:03d}"
