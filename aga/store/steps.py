@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING
 
 from aga.errors import NotFoundError, StaleAttemptError
 from aga.store.base import Store
@@ -88,23 +88,36 @@ class Steps(Store):
         order = [("planned_at", ASCENDING), ("_id", ASCENDING)]
         return [Step.from_dict(doc) for doc in self.find("steps", query, order)]
 
-    def newest_step(self, search_id: str, kind: StepKind, **filters: object) -> Step | None:
-        """Give the step of a kind with the highest number, None where there is none.
+    def steps_from(
+        self, search_id: str, kind: StepKind, number: int, **filters: object
+    ) -> list[Step]:
+        """Give the steps of a kind from a number on, ascending.
 
         Parameters
         ----------
         search_id, kind
             Which ones. The number of a ``breed`` step is its generation, else the iteration.
+        number
+            The lowest.
         **filters
-            Values that fields must have; ``island`` is that of the step's ``args``.
+            Values that fields must have.
         """
-        query: Document = {"search_id": search_id, "kind": kind, **filters}
-        if "island" in query:
-            query["args.island"] = query.pop("island")
-        order = [("generation" if kind == "breed" else "iteration", DESCENDING)]
-        source = self.collection("steps")
-        found = self.read(lambda: source.find_one(query, sort=order))
-        return None if found is None else Step.from_dict(found)
+        field = "generation" if kind == "breed" else "iteration"
+        query = {"search_id": search_id, "kind": kind, field: {"$gte": number}}
+        found = self.find("steps", query, [(field, ASCENDING)])
+        # Compared here: one more field, and small servers choose an index that reads them all.
+        kept = (doc for doc in found if all(doc[key] == value for key, value in filters.items()))
+        return [Step.from_dict(doc) for doc in kept]
+
+    def newest_step(
+        self, search_id: str, kind: StepKind, *, at_least: int = 0, **filters: object
+    ) -> Step | None:
+        """Give the step of a kind with the highest number, None where there is none.
+
+        ``at_least`` is a number known to be reached; the nearer, the quicker.
+        """
+        found = self.steps_from(search_id, kind, at_least, **filters)
+        return found[-1] if found else None
 
     def count_steps(self, search_id: str, *, kind: StepKind, state: StepState) -> int:
         """Count the steps of a kind in a state."""

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from fireworks.core.launchpad import LaunchPad
-from pymongo import ReturnDocument
+from pymongo import DESCENDING, ReturnDocument
 from pymongo.errors import PyMongoError
 
 from aga.errors import AgaError, DatabaseUnavailableError
+from aga.store.documents import StepKind
+from aga.tasks.collections import CarefulCollection, fits
+from aga.tasks.steps import STEPS, StepFunction
 
 __all__ = ["LIVE_STATES", "SearchLaunchPad", "reachable"]
 
 LIVE_STATES = ("READY", "WAITING", "RESERVED", "RUNNING")
 """Firework states in which somebody has it in hand or will take it."""
+
+
+FIRST = 100
+"""Ready fireworks among which a worker looks for one that fits, before it asks the server to."""
 
 
 @contextmanager
@@ -42,16 +49,26 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
 
     Stock FireWorks draws its ids from the *old* document of ``find_one_and_update``. Servers
     on which that one operation is not atomic hand out the same id twice; the *new* document is
-    atomic everywhere, so ids are drawn from it and the increment is subtracted again.
+    atomic everywhere, so ids are drawn from it and the increment is subtracted again. The other
+    collections are :class:`~aga.tasks.collections.CarefulCollection` for the same reason.
 
     ``trouble`` is what kept the last step launched here from being performed although nothing
     is wrong with it (FireWorks swallows whatever a Firetask raises); None where it went well.
     ``computing`` says that a step computes and may be interrupted: neither FireWorks nor a
-    commit is at a point that must not be left.
+    commit is at a point that must not be left. ``steps`` names the functions of the steps; only
+    benchmarks of the schedule replace some of them.
     """
 
     trouble: AgaError | None = None
     computing: bool = False
+    steps: Mapping[StepKind, str | StepFunction] = STEPS
+    _looked_at_all: bool = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - FireWorks' own
+        super().__init__(*args, **kwargs)
+        self.fireworks: Any = CarefulCollection(self.db.fireworks)
+        self.launches: Any = CarefulCollection(self.db.launches)
+        self.workflows: Any = CarefulCollection(self.db.workflows)
 
     @classmethod
     def of(cls, launchpad: LaunchPad) -> Self:
@@ -69,6 +86,40 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
                 upsert=True,
             )
             self.tuneup(bkground=False)
+
+    def _get_a_fw_to_run(
+        self,
+        query: dict[str, Any] | None = None,
+        fw_id: int | None = None,
+        checkout: bool = True,  # noqa: FBT001, FBT002 - FireWorks' signature
+    ) -> Any:  # noqa: ANN401 - a Firework or None
+        """Take the next firework for a worker: one of the first that are ready, if it fits.
+
+        FireWorks' own query has alternatives (``$or``), which keep small servers from using an
+        index; it decides where none of the first fits.
+        """
+        if fw_id is None and checkout:
+            for document in self._first_ready():
+                if fits(document, query or {}) and self._reserve(document):
+                    try:
+                        return self.get_fw_by_id(document["fw_id"])
+                    except ValueError:  # deleted in the meantime
+                        continue
+            if self._looked_at_all:
+                return None
+        return super()._get_a_fw_to_run(query, fw_id, checkout)
+
+    def _first_ready(self) -> list[dict[str, Any]]:
+        fields = ["fw_id", "spec._category", "spec._fworker", "spec.search_id"]
+        order = [("spec._priority", DESCENDING)]
+        found = list(self.fireworks.find({"state": "READY"}, fields, sort=order, limit=FIRST))
+        self._looked_at_all = len(found) < FIRST
+        return found
+
+    def _reserve(self, document: dict[str, Any]) -> bool:
+        change = {"$set": {"state": "RESERVED", "updated_on": datetime.now(UTC)}}
+        ready = {"_id": document["_id"], "state": "READY"}
+        return bool(self.fireworks.update_one(ready, change).matched_count)
 
     def get_new_fw_id(self, quantity: int = 1) -> int:
         """Draw ``quantity`` firework ids and give the first."""

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aga.store.documents import StepKind
 from aga.tasks.context import StepContext
-from aga.tasks.steps.acquire import acquire_picks
-from aga.tasks.steps.assess import assess_iteration, finish
-from aga.tasks.steps.evolve import breed_generation, seed
-from aga.tasks.steps.learn import collect, train_member
-from aga.tasks.steps.reference import label, refine
 
-__all__ = ["STEPS"]
+__all__ = ["STEPS", "StepFunction", "step_function"]
 
-STEPS: Final[Mapping[StepKind, Callable[[StepContext], dict[str, Any]]]] = {
-    "seed": seed,
-    "breed": breed_generation,
-    "acquire": acquire_picks,
-    "label": label,
-    "collect": collect,
-    "train": train_member,
-    "assess": assess_iteration,
-    "refine": refine,
-    "finish": finish,
+StepFunction = Callable[[StepContext], dict[str, Any]]
+"""The context of a step in, a small document of ids out."""
+
+STEPS: Final[Mapping[StepKind, str]] = {
+    "seed": "aga.tasks.steps.seed:seed",
+    "breed": "aga.tasks.steps.evolve:breed_generation",
+    "acquire": "aga.tasks.steps.acquire:acquire_picks",
+    "label": "aga.tasks.steps.reference:label",
+    "collect": "aga.tasks.steps.collect:collect",
+    "train": "aga.tasks.steps.learn:train_member",
+    "assess": "aga.tasks.steps.assess:assess_iteration",
+    "refine": "aga.tasks.steps.reference:refine",
+    "finish": "aga.tasks.steps.finish:finish",
 }
-"""The function of each kind of step: its context in, a small document of ids out."""
+"""Where the function of each kind of step is: a worker imports what it serves, no more."""
+
+
+def step_function(
+    kind: StepKind, steps: Mapping[StepKind, str | StepFunction] = STEPS
+) -> StepFunction:
+    """Import the function of a kind of step."""
+    function = steps[kind]
+    if not isinstance(function, str):
+        return function
+    module, _, name = function.partition(":")
+    return cast("StepFunction", getattr(importlib.import_module(module), name))

@@ -6,12 +6,16 @@ from typing import Any
 
 from aga.cycle import choose
 from aga.store.documents import Step
-from aga.structure.candidate import Candidate
+from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Relaxed
 from aga.tasks.context import StepContext
-from aga.tasks.steps.learn import all_failed
+from aga.tasks.situation import newest_assessment
+from aga.tasks.steps.collect import all_failed
 
 __all__ = ["acquire_picks", "candidates_of"]
+
+POOL = 500
+"""Candidates that a choice of the concurrent schedule looks at: the lowest there are."""
 
 
 def candidates_of(context: StepContext, iteration: int) -> list[Relaxed]:
@@ -23,11 +27,18 @@ def acquire_picks(context: StepContext) -> dict[str, Any]:
     """Choose the candidates for the reference method."""
     repository, search_id, settings = context.repository, context.search_id, context.settings.search
     calls = repository.count_reference(search_id)
-    pool, under_way, number = candidates_of(context, context.step.iteration), [], None
+    prints: dict[str, FloatArray] = {}
+    under_way: list[Candidate] = []
+    number = None
     if settings.schedule == "concurrent":
-        pool, under_way = _newest_candidates(context), _under_way(context)
-        number = int(context.step.args["number"])
         _see_that_labels_come(context)
+        prints = repository.frame_fingerprints(search_id)
+        lowest = _newest_candidates(context)
+        prints |= {one.candidate.name: known for one, known in lowest}
+        pool, under_way = [one for one, _ in lowest], _under_way(context)
+        number = int(context.step.args["number"])
+    else:
+        pool = candidates_of(context, context.step.iteration)
     acquisition = choose(
         pool,
         repository.frames(search_id),
@@ -35,6 +46,7 @@ def acquire_picks(context: StepContext) -> dict[str, Any]:
         calls=calls + len(under_way),
         number=number,
         pending=under_way,
+        prints=prints,
     )
     picks = {pick.name: {"score": pick.score, "why": pick.why} for pick in acquisition.picks}
     repository.mark_picked(search_id, picks)
@@ -46,11 +58,12 @@ def acquire_picks(context: StepContext) -> dict[str, Any]:
     }
 
 
-def _newest_candidates(context: StepContext) -> list[Relaxed]:
+def _newest_candidates(context: StepContext) -> list[tuple[Relaxed, FloatArray]]:
     """Give what was relaxed on the committee in service and is in nobody's hands."""
-    newest = context.repository.newest_step(context.search_id, "assess", state="done")
+    search = context.repository.get_search(context.search_id)
+    newest = newest_assessment(context.repository, search)
     iteration = 1 if newest is None else newest.iteration + 1
-    return context.repository.relaxed_structures(context.search_id, iteration, stage="relaxed")
+    return context.repository.lowest_relaxed(context.search_id, iteration, POOL)
 
 
 def _under_way(context: StepContext) -> list[Candidate]:

@@ -1,41 +1,31 @@
-"""The steps of the genetic algorithm: seed and breed."""
+"""The step that breeds a generation on the committee."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from aga.cycle import breed, survivor
-from aga.errors import NotFoundError
+from aga.potential.relax.ranked import RankedRelaxer
 from aga.potential.relax.relaxer import BatchedRelaxer
-from aga.search.individual import Individual
-from aga.search.propose import initial_structures
-from aga.store.documents import Step
-from aga.structure.protocols import Frame, Relaxed, Relaxer
+from aga.structure.protocols import Relaxer
 from aga.tasks.context import StepContext
+from aga.tasks.steps.generation import breed_on
 from aga.tasks.steps.learn import load_committee
-from aga.training.data.formats import read_files
 
-__all__ = ["breed_generation", "decided", "relaxer_of", "seed"]
-
-
-def seed(context: StepContext) -> dict[str, Any]:
-    """Make the initial structures; take over the user's own labelled frames."""
-    repository, search_id = context.repository, context.search_id
-    candidates = initial_structures(context.settings.search)
-    repository.put_candidates(search_id, 0, candidates)
-    data = _own_data(context)
-    repository.put_frames(search_id, 0, data)
-    return {"label": [c.name for c in candidates], "data": [f.name for f in data]}
+__all__ = ["breed_generation", "relaxer_of"]
 
 
-def _own_data(context: StepContext) -> list[Frame]:
-    elements = sorted(context.settings.search.atom_counts())
-    return read_files(context.settings.training.data, elements)
+def breed_generation(context: StepContext) -> dict[str, Any]:
+    """Breed one generation on the committee in service and store its population."""
+    return breed_on(context, relaxer_of)
 
 
 def relaxer_of(context: StepContext, version: int) -> Relaxer:
-    """Build the relaxer on a committee of the store."""
+    """Build the relaxer on a committee of the store: in this process, or on MPI ranks."""
     machine = context.settings.machine
+    if machine.relax_ranks > 1:
+        card = context.repository.get_committee(context.search_id, version)
+        members = [context.repository.get_blob(digest) for digest in card["members"]]
+        return RankedRelaxer(members, context.settings.search, machine, context.run_dir())
     committee = load_committee(
         context.repository,
         context.search_id,
@@ -45,107 +35,3 @@ def relaxer_of(context: StepContext, version: int) -> Relaxer:
         threads=machine.threads,
     )
     return BatchedRelaxer.from_settings(committee, context.settings.search)
-
-
-def breed_generation(context: StepContext) -> dict[str, Any]:
-    """Breed one generation on the committee in service and store its population."""
-    repository, search_id, settings = context.repository, context.search_id, context.settings.search
-    step = decided(context)
-    generation, version = int(step.generation or 0), int(step.args["committee"])
-    stocks = [_stock(context, int(step.args["population"]))]
-    stocks += [_stock(context, int(g), settings.migrants) for g in step.args["neighbours"]]
-    place = int(step.args["island"]) if settings.schedule == "concurrent" else None
-    bred = breed(
-        stocks[0].individuals,
-        relaxer_of(context, version),
-        settings,
-        generation=generation,
-        guests=[one for stock in stocks[1:] for one in stock.individuals],
-        renewed={
-            one.candidate.name: survivor(one.candidate, version, place)
-            for stock in stocks
-            if stock.version != version
-            for one in stock.individuals
-        },
-    )
-    iteration = int(step.args.get("iteration", step.iteration))
-    _store(context, iteration, version, bred.relaxed)
-    population = [one.relaxed for one in bred.population.individuals]
-    repository.put_population(search_id, generation, iteration, version, population)
-    reasons = [one.relaxed.reason for one in bred.relaxed]
-    return {
-        "population": generation,
-        "relaxed": len(bred.relaxed),
-        "reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
-        "made": dict(bred.made),
-        "failed": dict(bred.failed),
-        "dropped": dict(bred.population.dropped),
-        "best": population[0].enthalpy_per_atom if population else None,
-    }
-
-
-def decided(context: StepContext) -> Step:
-    """Give the step with everything that decides what it does.
-
-    In the sequential schedule the plan says it all. In the concurrent one a generation takes the
-    newest committee, and the newest populations of the other islands, at the moment it begins;
-    that is written down, so that another attempt does the same.
-    """
-    repository, search_id, step = context.repository, context.search_id, context.attempt.step
-    if "committee" in step.args:
-        return step
-    own = int(step.args["island"])
-    newest = repository.newest_step(search_id, "assess", state="done")
-    if newest is None:
-        raise NotFoundError(f"search {search_id} has no committee yet", search=search_id)
-    committee = (newest.result or {})["committee"]
-    before = repository.newest_step(search_id, "breed", island=own, state="done")
-    again = before is not None and before.args["committee"] == committee
-    others = (
-        repository.newest_step(search_id, "breed", island=island, state="done")
-        for island in range(context.settings.search.islands)
-        if island != own
-    )
-    args = {
-        "committee": committee,
-        "iteration": newest.iteration + 1,
-        "since": int(before.args["since"]) + 1 if again and before is not None else 1,
-        "neighbours": [step.generation for step in others if step is not None],
-    }
-    return repository.fix_args(context.attempt, args)
-
-
-class _Stock(NamedTuple):
-    """The best of a population, and the committee that relaxed it; nothing before the first."""
-
-    version: int | None
-    individuals: list[Relaxed]
-
-
-def _stock(context: StepContext, generation: int, number: int | None = None) -> _Stock:
-    if generation == 0:
-        return _Stock(None, [])
-    repository, search_id = context.repository, context.search_id
-    version = repository.population_committee(search_id, generation)
-    return _Stock(version, repository.get_population(search_id, generation)[:number])
-
-
-def _store(
-    context: StepContext, iteration: int, version: int, relaxed: tuple[Individual, ...]
-) -> None:
-    repository, search_id = context.repository, context.search_id
-    sound = [one for one in relaxed if one.fingerprint.size]
-    extras = {
-        one.name: {
-            "space_group": one.space_group.to_dict(),
-            "fingerprint": one.fingerprint.tolist(),
-        }
-        for one in sound
-    }
-    repository.put_relaxed(search_id, iteration, version, [one.relaxed for one in sound], extras)
-    exploded = [one for one in relaxed if not one.fingerprint.size]
-    repository.put_candidates(search_id, iteration, [one.candidate for one in exploded])
-    for one in exploded:
-        repository.mark_failed(
-            search_id, one.name, "exploded", "the relaxation on the committee exploded"
-        )

@@ -1,19 +1,14 @@
-"""The steps of learning: collect the new labels, fit the members."""
+"""The steps that fit the members, and put them into service."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import aga
-from aga.config.schema import MIN_INITIAL
-from aga.errors import SearchFailedError
 from aga.potential.device.choice import Device, Precision
 from aga.potential.kinds import AnyCommittee, AnyModel, load_model, make_committee
-from aga.store.documents import Step
 from aga.store.repository import Repository
 from aga.structure.protocols import Frame
 from aga.tasks.context import StepContext
@@ -23,85 +18,7 @@ from aga.training.recipe import Recipe
 from aga.training.scoring.retention import old_unseen, retention
 from aga.training.state import remove_checkpoint
 
-__all__ = ["all_failed", "collect", "commit_members", "load_committee", "train_member"]
-
-MANY = 3
-"""Reference jobs whose common failure is no accident."""
-
-MACHINE_REASONS = frozenset(
-    {"crashed", "timeout", "incomplete", "garbage", "unexpected", "worker_died"}
-)
-"""Failures that say more about the machine than about a structure."""
-
-
-def collect(context: StepContext) -> dict[str, Any]:
-    """Join the new labels to the dataset.
-
-    Raises
-    ------
-    aga.errors.SearchFailedError
-        There is too little to learn from, or every reference job failed as they do where the
-        machine is at fault; the message counts the reasons.
-    """
-    repository, search_id, iteration = context.repository, context.search_id, context.step.iteration
-    labels = repository.list_steps(search_id, kind="label", iteration=iteration)
-    names = repository.pending_frames(search_id)
-    committee, parent = repository.latest_committee(search_id), repository.latest_dataset(search_id)
-    before, known = _older(parent, iteration), parent
-    if known is not None and known["version"] == iteration:  # by an earlier attempt: it stands
-        names = [one.removeprefix(f"{search_id}/") for one in known["added"]]
-    count = len(names) + (0 if before is None else int(before["count"]))
-    failed = _failures(labels)
-    if count < MIN_INITIAL:
-        what = f"only {count} labelled structures, {MIN_INITIAL} are needed"
-        raise _no_labels(what, failed)
-    if not names and context.settings.search.schedule == "sequential":
-        all_failed(labels, f"iteration {iteration}")
-    result = {"new": len(names), "failed": len(failed)}
-    if not names:
-        serving = None if committee is None else committee["version"]
-        return result | {"dataset": before and before["version"], "committee": serving}
-    repository.commit_dataset(
-        search_id, iteration, None if before is None else before["version"], names
-    )
-    serving = _older(committee, iteration)
-    return result | {"dataset": iteration, "committee": serving and serving["version"]}
-
-
-def _failures(labels: Sequence[Step]) -> list[str]:
-    """Give the reasons of the reference jobs that gave no label."""
-    outcomes = [step.result or {"reason": (step.error or {}).get("kind")} for step in labels]
-    return [str(o.get("reason")) for o in outcomes if not o.get("frame")]
-
-
-def all_failed(labels: Sequence[Step], where: str) -> None:
-    """Stop the search where every reference job failed as they do on a broken machine.
-
-    Raises
-    ------
-    aga.errors.SearchFailedError
-        They did; the message counts the reasons.
-    """
-    failed = _failures(labels)
-    if MANY <= len(failed) == len(labels) and set(failed) <= MACHINE_REASONS:
-        raise _no_labels(f"no reference job of {where} gave a label", failed)
-
-
-def _no_labels(what: str, failed: list[str]) -> SearchFailedError:
-    reasons = ", ".join(f"{n} × {reason}" for reason, n in Counter(failed).most_common())
-    return SearchFailedError(
-        f"{what}; reference jobs that failed: {reasons or 'none'}",
-        remedy='`aga structures list --where "stage == failed"` shows each reason. If the machine '
-        "is at fault, mend it and give the same command again (or `aga recover --retry`): these "
-        "structures are computed again. If the oracle settings are, correct them: `aga run` then "
-        "starts a new search",
-        retry="label",
-    )
-
-
-def _older(document: dict[str, Any] | None, version: int) -> dict[str, Any] | None:
-    """Leave away what this very step committed in an earlier attempt."""
-    return document if document is not None and document["version"] < version else None
+__all__ = ["commit_members", "load_committee", "train_member"]
 
 
 def train_member(context: StepContext) -> dict[str, Any]:

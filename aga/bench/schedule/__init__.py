@@ -1,0 +1,1 @@
+"""How well the schedule keeps workers busy: real scheduler, database and workers, timed jobs."""
