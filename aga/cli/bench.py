@@ -9,6 +9,8 @@ import typer
 
 from aga.cli.bench_accuracy import accuracy
 from aga.cli.bench_optimizers import optimizers
+from aga.cli.bench_schedule import schedule
+from aga.cli.bench_volume import volume
 from aga.cli.common import DeviceOption, JsonOption, check_device
 from aga.cli.console import console, plain, print_document
 
@@ -23,6 +25,8 @@ def register(app: typer.Typer) -> None:
     group.command("device")(device)
     group.command("accuracy")(accuracy)
     group.command("optimizers")(optimizers)
+    group.command("schedule")(schedule)
+    group.command("volume")(volume)
     app.add_typer(group, name="bench")
 
 

@@ -12,27 +12,24 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from pymongo import ASCENDING
-
-from aga.errors import NotFoundError, StaleAttemptError
-from aga.store.base import Store
+from aga.errors import StaleAttemptError
 from aga.store.documents import (
     Attempt,
     Document,
     Step,
     StepKind,
-    StepState,
     Worker,
     plain,
     utcnow,
 )
+from aga.store.step_queries import StepQueries
 
 __all__ = ["Steps"]
 
 _TRIES = 3  # at a step that changes hands while it is looked at
 
 
-class Steps(Store):
+class Steps(StepQueries):
     """The collection ``aga_steps``."""
 
     def plan_steps(self, steps: Sequence[Step]) -> list[Step]:
@@ -56,76 +53,6 @@ class Steps(Store):
         query = {"_id": {"$in": [step.id for step in steps]}, "planned_by": mark}
         ours = {doc["_id"]: Step.from_dict(doc) for doc in self.find("steps", query)}
         return [ours[step.id] for step in steps if step.id in ours]
-
-    def get_step(self, step_id: str) -> Step:
-        """Give a step.
-
-        Raises
-        ------
-        aga.errors.NotFoundError
-            There is none.
-        """
-        found = self.get("steps", step_id)
-        if found is None:
-            raise NotFoundError(f"there is no step {step_id!r}", step=step_id)
-        return Step.from_dict(found)
-
-    def list_steps(self, search_id: str | None = None, **filters: object) -> list[Step]:
-        """Give the steps of a search in the order they were planned.
-
-        Parameters
-        ----------
-        search_id
-            None for all searches.
-        **filters
-            Values of the fields ``kind``, ``state``, ``category``, ``iteration``,
-            ``generation``, ``key``, …; a list means any of its values.
-        """
-        query: Document = {} if search_id is None else {"search_id": search_id}
-        for name, value in filters.items():
-            many = isinstance(value, (list, tuple, set, frozenset))
-            query[name] = {"$in": list(value)} if many else value  # type: ignore[call-overload] # narrowed by `many`
-        order = [("planned_at", ASCENDING), ("_id", ASCENDING)]
-        return [Step.from_dict(doc) for doc in self.find("steps", query, order)]
-
-    def steps_from(
-        self, search_id: str, kind: StepKind, number: int, **filters: object
-    ) -> list[Step]:
-        """Give the steps of a kind from a number on, ascending.
-
-        Parameters
-        ----------
-        search_id, kind
-            Which ones. The number of a ``breed`` step is its generation, else the iteration.
-        number
-            The lowest.
-        **filters
-            Values that fields must have.
-        """
-        field = "generation" if kind == "breed" else "iteration"
-        query = {"search_id": search_id, "kind": kind, field: {"$gte": number}}
-        found = self.find("steps", query, [(field, ASCENDING)])
-        # Compared here: one more field, and small servers choose an index that reads them all.
-        kept = (doc for doc in found if all(doc[key] == value for key, value in filters.items()))
-        return [Step.from_dict(doc) for doc in kept]
-
-    def newest_step(
-        self, search_id: str, kind: StepKind, *, at_least: int = 0, **filters: object
-    ) -> Step | None:
-        """Give the step of a kind with the highest number, None where there is none.
-
-        ``at_least`` is a number known to be reached; the nearer, the quicker.
-        """
-        found = self.steps_from(search_id, kind, at_least, **filters)
-        return found[-1] if found else None
-
-    def count_steps(self, search_id: str, *, kind: StepKind, state: StepState) -> int:
-        """Count the steps of a kind in a state."""
-        source, query = (
-            self.collection("steps"),
-            {"search_id": search_id, "state": state, "kind": kind},
-        )
-        return self.read(lambda: source.count_documents(query))
 
     def fix_args(self, attempt: Attempt, args: Mapping[str, Any]) -> Step:
         """Add arguments that are decided when a step begins; the next attempt finds them.
@@ -153,7 +80,9 @@ class Steps(Store):
         """Remember which firework carries the step; False if there is no such step."""
         return self._update({"_id": step_id}, {"fw_id": fw_id})
 
-    def claim(self, step_id: str, *, worker: Worker, lease: float) -> Attempt | None:
+    def claim(
+        self, step_id: str, *, worker: Worker, lease: float, seen: Step | None = None
+    ) -> Attempt | None:
         """Begin an attempt at a step that is planned or whose worker is gone.
 
         Parameters
@@ -164,6 +93,8 @@ class Steps(Store):
             Who asks.
         lease
             Seconds for which the step is the worker's; :meth:`renew` prolongs it.
+        seen
+            The step as it was a moment ago, where that is known.
 
         Returns
         -------
@@ -177,12 +108,13 @@ class Steps(Store):
         """
         token = uuid.uuid4().hex
         for _ in range(_TRIES):
-            seen = self.get_step(step_id)
+            seen = seen or self.get_step(step_id)
             if not _is_free(seen):
                 return None
             step = self._take(seen, token, worker, lease)
             if step.token == token:
                 return Attempt(step=step, token=token)
+            seen = step
         return None
 
     def renew(self, attempt: Attempt, lease: float) -> bool:

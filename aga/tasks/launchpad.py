@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,10 @@ LIVE_STATES = ("READY", "WAITING", "RESERVED", "RUNNING")
 
 FIRST = 100
 """Ready fireworks among which a worker looks for one that fits, before it asks the server to."""
+
+
+SHORT = 60.0
+"""Seconds within which a launch is not pinged."""
 
 
 @contextmanager
@@ -63,6 +68,7 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
     computing: bool = False
     steps: Mapping[StepKind, str | StepFunction] = STEPS
     _looked_at_all: bool = False
+    _launched: tuple[int, float] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - FireWorks' own
         super().__init__(*args, **kwargs)
@@ -120,6 +126,18 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
         change = {"$set": {"state": "RESERVED", "updated_on": datetime.now(UTC)}}
         ready = {"_id": document["_id"], "state": "READY"}
         return bool(self.fireworks.update_one(ready, change).matched_count)
+
+    def ping_launch(self, launch_id: int, ptime: Any = None, checkpoint: Any = None) -> None:  # noqa: ANN401 - FireWorks' signature
+        """Note that a launch is alive, unless it has only just begun.
+
+        Whether a worker lives is told by the lease of its step; FireWorks' pings, of which every
+        launch has three at least, matter to ``lpad detect_lostruns`` alone.
+        """
+        now = time.monotonic()
+        if self._launched is None or self._launched[0] != launch_id:
+            self._launched = (launch_id, now)
+        if now - self._launched[1] >= SHORT:
+            super().ping_launch(launch_id, ptime, checkpoint)
 
     def get_new_fw_id(self, quantity: int = 1) -> int:
         """Draw ``quantity`` firework ids and give the first."""

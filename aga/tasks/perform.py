@@ -29,7 +29,7 @@ from aga.store.repository import Repository
 from aga.tasks.context import StepContext
 from aga.tasks.dispatch import add_fireworks, advance, give_up, note_trouble, search_settings
 from aga.tasks.launchpad import SearchLaunchPad
-from aga.tasks.steps import STEPS
+from aga.tasks.steps import step_function
 
 __all__ = ["MAX_ATTEMPTS", "RetryStepError", "perform", "start"]
 
@@ -117,7 +117,7 @@ def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:
     # A result of hours outlives a longer absence of the database than a question does.
     repository.patience = max(repository.patience, settings.machine.patience)
     lease = settings.machine.lease
-    attempt = repository.claim(step_id, worker=Worker.current(), lease=lease)
+    attempt = repository.claim(step_id, worker=Worker.current(), lease=lease, seen=step)
     if attempt is None:
         return {"step_id": step_id, "state": "skipped"}
     context = StepContext(repository=repository, settings=settings, step=step, attempt=attempt)
@@ -155,7 +155,7 @@ def _attempt(context: StepContext, launchpad: SearchLaunchPad) -> str:
     try:
         launchpad.computing = True
         try:
-            result = STEPS[context.step.kind](context)
+            result = step_function(context.step.kind, launchpad.steps)(context)
         finally:
             launchpad.computing = False
         repository.complete(attempt, result)

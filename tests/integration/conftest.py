@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from ase.build import bulk
+from slurm_cluster import queued, slurm  # noqa: F401 - fixtures
 
 from aga.config import Settings
 from aga.store.documents import ResultDoc, Step, StepKind, Worker, utcnow
@@ -276,13 +277,14 @@ class SmallSearch:
         *,
         initial: int = 6,
         oracle: str | None = None,
+        search: dict[str, Any] | None = None,
         **machine: Any,
     ) -> None:
         from aga.tasks.session import open_session
 
         self.engine, self.folder, self.uri = engine, folder, uri
         tree = self.TREE | {"machine": {"run_dir": str(folder / "runs"), **machine}}
-        tree["search"] = {**tree["search"], "initial_structures": initial}
+        tree["search"] = {**tree["search"], "initial_structures": initial, **(search or {})}
         if oracle:
             tree["oracle"] = {"engine": oracle}
         self.settings = Settings.model_validate(tree)
@@ -345,7 +347,10 @@ def new_search(
     embedded_database: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., SmallSearch]:
-    """Make a small search of ``initial`` structures; unknown keywords are machine settings."""
+    """Make a small search of ``initial`` structures.
+
+    ``search`` are settings of that section; unknown keywords are machine settings.
+    """
     monkeypatch.syspath_prepend(str(faulty_engine))
     monkeypatch.chdir(tmp_path)
 

@@ -174,10 +174,10 @@ class _Bench:
                 name, fw_id, old = f"copy-{n:06d}", first + place, step["fw_id"]
                 renamed = {"_id": f"{self.search}/{name}", "name": name}
                 place_of = {
-                    "_id": f"{self.search}/label/{self.choice}/{name}",
+                    "_id": f"{self.search}/label/1/{name}",
                     "key": name,
                     "fw_id": fw_id,
-                    "iteration": self.choice,
+                    "iteration": 1,  # a choice that has ended
                 }
                 _add(new, "steps", step | place_of)
                 _add(new, "frames", frames[step["key"]] | renamed | {"pending": False})
