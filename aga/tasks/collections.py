@@ -14,7 +14,7 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-__all__ = ["CarefulCollection", "fits"]
+__all__ = ["CarefulCollection", "fits", "is_plain"]
 
 Document = dict[str, Any]
 
@@ -102,19 +102,29 @@ def _the_same(found: Document, filter_: Mapping[str, Any]) -> Document:
     return {"_id": found["_id"], **conditions}
 
 
-def fits(document: Document, query: Mapping[str, Any]) -> bool:
-    """Say whether a firework is what a worker's query asks for.
+def is_plain(query: Mapping[str, Any]) -> bool:
+    """Say whether :func:`fits` understands a worker's query.
 
-    Understood are equalities, ``$in``, and FireWorks' alternatives for fireworks that are bound to
-    a worker; any other query fits nothing.
+    It does equalities, ``$in``, and FireWorks' alternatives for fireworks that are bound to a
+    worker.
     """
+    return all(
+        all(set(one) == {"spec._fworker"} for one in wanted)
+        if key == "$or"
+        else not key.startswith("$") and (not isinstance(wanted, Mapping) or set(wanted) == {"$in"})
+        for key, wanted in query.items()
+    )
+
+
+def fits(document: Document, query: Mapping[str, Any]) -> bool:
+    """Say whether a firework is what a worker's plain query asks for."""
     for key, wanted in query.items():
         if key == "$or":
             bound = _value(document, "spec._fworker")
             if bound is not None and {"spec._fworker": bound} not in wanted:
                 return False
         elif isinstance(wanted, Mapping):
-            if set(wanted) != {"$in"} or _value(document, key) not in wanted["$in"]:
+            if _value(document, key) not in wanted["$in"]:
                 return False
         elif _value(document, key) != wanted:
             return False

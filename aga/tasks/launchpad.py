@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 from aga.errors import AgaError, DatabaseUnavailableError
 from aga.store.documents import StepKind
-from aga.tasks.collections import CarefulCollection, fits
+from aga.tasks.collections import CarefulCollection, fits, is_plain
 from aga.tasks.steps import STEPS, StepFunction
 
 __all__ = ["LIVE_STATES", "SearchLaunchPad", "reachable"]
@@ -104,7 +104,7 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
         FireWorks' own query has alternatives (``$or``), which keep small servers from using an
         index; it decides where none of the first fits.
         """
-        if fw_id is None and checkout:
+        if fw_id is None and checkout and is_plain(query or {}):
             for document in self._first_ready():
                 if fits(document, query or {}) and self._reserve(document):
                     try:
@@ -116,7 +116,7 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
         return super()._get_a_fw_to_run(query, fw_id, checkout)
 
     def _first_ready(self) -> list[dict[str, Any]]:
-        fields = ["fw_id", "spec._category", "spec._fworker", "spec.search_id"]
+        fields = ["fw_id", "spec"]
         order = [("spec._priority", DESCENDING)]
         found = list(self.fireworks.find({"state": "READY"}, fields, sort=order, limit=FIRST))
         self._looked_at_all = len(found) < FIRST
