@@ -67,6 +67,15 @@ def _no_mpi() -> str | None:
     return None
 
 
+def _no_slurm() -> str | None:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    programs = ("slurmctld", "slurmd", "munged", "sbatch", "squeue")
+    missing = [name for name in programs if shutil.which(name, path=path) is None]
+    if missing:
+        return f"{', '.join(missing)} not installed"
+    return None if os.geteuid() == 0 else "only root can start its daemons"
+
+
 def _no_gpu() -> str | None:
     import torch
 
@@ -76,9 +85,13 @@ def _no_gpu() -> str | None:
 ABSENT: dict[str, Callable[[], str | None]] = {
     "cuda": _no_gpu,
     "espresso": lambda: _no_program("pw.x"),
+    "gpaw": lambda: _no_program("gpaw"),
+    "cp2k": lambda: _no_program("cp2k"),
+    "abinit": lambda: _no_program("abinit"),
+    "lammps": lambda: _no_program("lmp"),
     "embedded": _no_embedded,
     "shared_data": _no_shared_data,
-    "slurm": lambda: _no_program("sbatch"),
+    "slurm": _no_slurm,
     "mpi": _no_mpi,
 }
 """Name of a requirement → says why it is absent, or None."""

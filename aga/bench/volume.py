@@ -21,7 +21,7 @@ from aga.store.handle import SearchHandle
 from aga.store.query import parse_sort, parse_where
 from aga.store.repository import Repository
 from aga.store.server import start, stop
-from aga.store.sizes import LIMIT, largest_documents
+from aga.store.sizes import LIMIT, drop, largest_documents
 
 __all__ = ["LISTS", "TARGET", "VolumeOptions", "measure_volume"]
 
@@ -77,43 +77,50 @@ def measure_volume(options: VolumeOptions, say: Callable[[str], None]) -> dict[s
         There is no server, or a command fails.
     """
     with _database(options.database) as uri, Repository.open(uri) as repository:
-        began = time.perf_counter()
-        search_id = fill(repository, options.structures, say)
-        filled = time.perf_counter() - began
-        handle = SearchHandle(repository, search_id)
-        say("measuring queries")
-        queries = [
-            _query(handle, name, call, options.repetitions) for name, call in _calls(handle).items()
-        ]
-        say("measuring commands")
-        commands = [
-            {"command": " ".join(words), "seconds": _command(words, uri, options.repetitions)}
-            for words in (["aga", "--version"], ["aga", "best"], ["aga", "structures", "list"])
-        ]
-        say("measuring documents")
-        documents = [
-            {
-                "collection": one.collection,
-                "count": one.count,
-                "largest": one.id,
-                "bytes": one.size,
-                "share": one.share,
-            }
-            for one in largest_documents(repository.database)
-        ]
-        version = str(repository.database.client.server_info()["version"])
-        repository.database.client.drop_database(repository.database.name)
-    quick = [q["seconds"] for q in queries if q["query"] in {"best", "structures list"}]
-    quick += [c["seconds"] for c in commands]
+        try:
+            measured = _measure(repository, uri, options, say)
+        finally:
+            if options.database is not None:  # our own server goes with its folder
+                drop(repository.database)
+    quick = [q["seconds"] for q in measured["queries"] if q["query"] in {"best", "structures list"}]
+    quick += [c["seconds"] for c in measured["commands"]]
+    fixed = {"structures": options.structures, "target_s": TARGET, "limit_bytes": LIMIT}
+    return {**fixed, "within": max(quick) < TARGET, **measured}
+
+
+def _measure(
+    repository: Repository, uri: str, options: VolumeOptions, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Fill an empty database and measure everything."""
+    began = time.perf_counter()
+    search_id = fill(repository, options.structures, say)
+    filled = time.perf_counter() - began
+    handle = SearchHandle(repository, search_id)
+    say("measuring queries")
+    queries = [
+        _query(handle, name, call, options.repetitions) for name, call in _calls(handle).items()
+    ]
+    say("measuring commands")
+    commands = [
+        {"command": " ".join(words), "seconds": _command(words, uri, options.repetitions)}
+        for words in (["aga", "--version"], ["aga", "best"], ["aga", "structures", "list"])
+    ]
+    say("measuring documents")
+    documents = [
+        {
+            "collection": one.collection,
+            "count": one.count,
+            "largest": one.id,
+            "bytes": one.size,
+            "share": one.share,
+        }
+        for one in largest_documents(repository.database)
+    ]
     return {
-        "structures": options.structures,
-        "server": version,
+        "server": str(repository.database.client.server_info()["version"]),
         "fill_s": filled,
-        "target_s": TARGET,
-        "within": max(quick) < TARGET,
         "queries": queries,
         "commands": commands,
-        "limit_bytes": LIMIT,
         "documents": documents,
     }
 

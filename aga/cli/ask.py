@@ -14,10 +14,10 @@ from aga.cli.common import (
     LaunchpadOption,
     SearchOption,
     SiteOption,
-    open_handle,
     open_repository,
 )
 from aga.cli.console import console, print_document, say
+from aga.cli.glancing import glance_at
 
 if TYPE_CHECKING:
     from aga.store.handle import Found, SearchHandle
@@ -46,7 +46,7 @@ def status(
         with open_repository(database, launchpad, site) as repository:
             _list_searches(repository.list_searches(), as_json=as_json)
         return
-    with open_handle(search, database, launchpad, site) as handle:
+    with glance_at(search, database, launchpad, site) as handle:
         document = handle.status()
     if as_json:
         print_document(document)
@@ -70,7 +70,7 @@ def watch(
 
     from aga.report.progress import open_progress
 
-    with open_handle(search, database, launchpad, site) as handle:
+    with glance_at(search, database, launchpad, site) as handle:
         document = handle.status()
         try:
             with open_progress(quiet=as_json) as progress:
@@ -96,12 +96,12 @@ def best(
     as_json: JsonOption = False,
 ) -> None:
     """Print the best structures with their reference energies."""
-    with open_handle(search, database, launchpad, site) as handle:
+    with glance_at(search, database, launchpad, site) as handle:
         if as_json:
             print_document(handle.best_document(number))
             return
         found = handle.best(number)
-        state = handle.status()["state"]
+        state = handle.repository.get_search(handle.id)["state"]
         _print_best(handle.id, found, state)
 
 

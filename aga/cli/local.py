@@ -161,6 +161,8 @@ def serve(  # noqa: PLR0913 - each is an option of `aga worker`
     patience: float,
     launch_dir: Path,
     follow_parent: bool,
+    walltime: float | None,
+    margin: float,
 ) -> int:
     """Be a worker; give the number of steps performed."""
     import logging
@@ -181,6 +183,8 @@ def serve(  # noqa: PLR0913 - each is an option of `aga worker`
         max_idle=max_idle,
         patience=patience,
         follow_parent=follow_parent,
+        walltime=walltime,
+        margin=margin,
     )
     return work(session.repository, session.launchpad, options)
 

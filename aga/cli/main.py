@@ -22,8 +22,8 @@ UNEXPECTED = 1
 USAGE = 2
 
 MODULES = (
-    *("settings", "run", "ask", "structures", "train", "evaluate", "potential", "tune"),
-    *("database", "bench"),
+    *("settings", "run", "submit", "jobs", "ask", "structures", "train", "evaluate"),
+    *("potential", "tune", "database", "doctor", "bench"),
 )
 """Modules of this package that add commands with their ``register(app)``, as the help has them."""
 

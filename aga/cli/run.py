@@ -109,6 +109,19 @@ def worker(  # noqa: PLR0913 - each is an option of the command
         float,
         typer.Option("--patience", help="Seconds to wait for space on a full disk.", min=0),
     ] = 600.0,
+    walltime: Annotated[
+        float | None,
+        typer.Option(
+            "--walltime",
+            help="Seconds that the worker may take; in a job of SLURM those of the job.",
+            min=0,
+            show_default=False,
+        ),
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option("--margin", help="Begin no step so shortly before the end.", min=0),
+    ] = 60.0,
     launch_dir: Annotated[
         Path, typer.Option("--launch-dir", help="Folder of FireWorks' launch files.")
     ] = Path("aga-runs/launches"),
@@ -136,6 +149,8 @@ def worker(  # noqa: PLR0913 - each is an option of the command
         patience=patience,
         launch_dir=launch_dir,
         follow_parent=follow_parent,
+        walltime=walltime,
+        margin=margin,
     )
     if as_json:
         print_document({"steps": done})

@@ -14,9 +14,9 @@ from aga.cli.common import (
     LaunchpadOption,
     SearchOption,
     SiteOption,
-    open_handle,
 )
 from aga.cli.console import console, print_document, say
+from aga.cli.glancing import glance_at
 
 if TYPE_CHECKING:
     from aga.report.export import Format
@@ -62,7 +62,7 @@ def list_structures(  # noqa: PLR0913 - each is an option of the command
     as_json: JsonOption = False,
 ) -> None:
     """List structures of a search."""
-    with open_handle(search, database, launchpad, site) as handle:
+    with glance_at(search, database, launchpad, site) as handle:
         found = handle.structures(where, sort, number)
     if as_json:
         rows = [item.to_dict() for item in found]
@@ -86,7 +86,7 @@ def show(
 ) -> None:
     """Show one structure: energies, cell, atoms and ancestry."""
     search, name = _split(name, search)
-    with open_handle(search, database, launchpad, site) as handle:
+    with glance_at(search, database, launchpad, site) as handle:
         ancestry = handle.ancestry(name)
         pick = handle.repository.get_structure(handle.id, name).get("pick")
     item = ancestry[0]
@@ -131,7 +131,7 @@ def export(  # noqa: PLR0913 - each is an option of the command
     """Write structures to files."""
     from aga.report.export import export_structures
 
-    with open_handle(search, database, launchpad, site) as handle:
+    with glance_at(search, database, launchpad, site) as handle:
         found = _chosen(handle, names or [], where, number)
     paths = export_structures(found, _format(form), output, overwrite=force)
     if as_json:

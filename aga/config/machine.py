@@ -45,7 +45,37 @@ class MachineSettings(Section):
     )
     espresso_command: str = Field("pw.x", description="command that starts pw.x")
     pseudo_dir: Path = Field(
-        Path("/usr/share/espresso/pseudo"), description="folder of pseudopotentials"
+        Path("/usr/share/espresso/pseudo"),
+        description="folder of Quantum ESPRESSO's pseudopotentials",
+    )
+    gpaw_command: str = Field(
+        "gpaw python", description="command that starts a Python that has GPAW"
+    )
+    gpaw_setup_dir: Path = Field(
+        Path("/usr/share/gpaw-setups"), description="folder of GPAW's PAW setups"
+    )
+    abinit_command: str = Field("abinit", description="command that starts ABINIT")
+    abinit_pseudo_dir: Path = Field(
+        Path("/usr/share/abinit/psp"), description="folder of ABINIT's pseudopotentials"
+    )
+    cp2k_command: str = Field("cp2k", description="command that starts CP2K")
+    cp2k_data_dir: Path = Field(
+        Path("/usr/share/cp2k"), description="folder of CP2K's basis sets and pseudopotentials"
+    )
+    vasp_command: str = Field("vasp_std", description="command that starts VASP")
+    vasp_potcar_dir: Path | None = Field(
+        None,
+        description="folder of POTCAR files as pymatgen's PMG_VASP_PSP_DIR wants it; that of "
+        "pymatgen's own settings where empty",
+    )
+    lammps_command: str = Field("lmp", description="command that starts LAMMPS")
+    lammps_potential_dir: Path = Field(
+        Path("/usr/share/lammps/potentials"),
+        description="folder in which LAMMPS looks for files of `pair_coeff`",
+    )
+    queue_dir: Path = Field(
+        Path("hpc/slurm"),
+        description="folder of the queue adapters and fworkers that `aga submit` hands to SLURM",
     )
     lease: Positive = Field(
         120.0, description="seconds without a sign of life after which a step is given away"

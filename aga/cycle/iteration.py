@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from aga.config import SearchSettings
 from aga.search.acquisition import Acquisition, acquire
 from aga.search.convergence import IterationRecord, Verdict, assess, record_iteration
-from aga.search.individual import Known, describe, known
+from aga.search.individual import Individual, Known, describe, known
 from aga.search.results import Finalist, final_relaxations
-from aga.structure.candidate import Candidate
+from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.fingerprint import fingerprint
 from aga.structure.protocols import Committee, Frame, Relaxed
+from aga.structure.symmetry import P1
 from aga.units import ev_per_a3_from_gpa
 
 __all__ = ["asked_again", "choose", "finalists", "judge", "known_structures"]
 
 
-def known_structures(frames: Sequence[Frame], settings: SearchSettings) -> list[Known]:
-    """Give the labelled structures of the search's own composition, lowest enthalpy first."""
+NO_PRINTS: Mapping[str, FloatArray] = {}
+
+
+def known_structures(
+    frames: Sequence[Frame], settings: SearchSettings, prints: Mapping[str, FloatArray] = NO_PRINTS
+) -> list[Known]:
+    """Give the labelled structures of the search's own composition, lowest enthalpy first.
+
+    ``prints`` are fingerprints known already, by name.
+    """
     counts = settings.atom_counts()
     total = sum(counts.values())
     share = {el: n / total for el, n in counts.items()}
@@ -30,11 +39,11 @@ def known_structures(frames: Sequence[Frame], settings: SearchSettings) -> list[
             abs(symbols.count(el) / len(symbols) - part) < 1e-9 for el, part in share.items()
         )
 
-    found = [known(frame, settings) for frame in frames if fits(frame)]
+    found = [known(f, settings, prints.get(f.name)) for f in frames if fits(f)]
     return sorted(found, key=lambda one: (one.enthalpy_per_atom, one.name))
 
 
-def choose(
+def choose(  # noqa: PLR0913 - what the choice rests on
     relaxed: Sequence[Relaxed],
     frames: Sequence[Frame],
     settings: SearchSettings,
@@ -42,6 +51,7 @@ def choose(
     calls: int,
     number: int | None = None,
     pending: Sequence[Candidate] = (),
+    prints: Mapping[str, FloatArray] = NO_PRINTS,
 ) -> Acquisition:
     """Choose what goes to the reference method, within what is left of the budget.
 
@@ -59,17 +69,29 @@ def choose(
         Picks at most; ``picks_per_iteration`` where None.
     pending
         Structures whose labels are under way.
+    prints
+        Fingerprints known already, by name; the others are computed.
     """
     if number is not None:
         rule = settings.acquisition.model_copy(update={"picks_per_iteration": number})
         settings = settings.model_copy(update={"acquisition": rule})
     return acquire(
-        [describe(one, settings) for one in relaxed],
-        known_structures(frames, settings),
+        [_described(one, settings, prints) for one in relaxed],
+        known_structures(frames, settings, prints),
         settings,
         calls_left=max(0, settings.budget.reference_calls - calls),
-        pending=[fingerprint(one) for one in pending],
+        pending=[prints[one.name] if one.name in prints else fingerprint(one) for one in pending],
     )
+
+
+def _described(
+    relaxed: Relaxed, settings: SearchSettings, prints: Mapping[str, FloatArray]
+) -> Individual:
+    """Take over a known fingerprint; the choice asks for no space group."""
+    name = relaxed.candidate.name
+    if name not in prints:
+        return describe(relaxed, settings)
+    return Individual(relaxed=relaxed, fingerprint=prints[name], space_group=P1)
 
 
 def judge(  # noqa: PLR0913 - what the verdict rests on

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aga.errors import Problem
+from aga.oracle.executables import PSEUDOPOTENTIALS
 
 __all__ = ["Pseudopotential", "choose_pseudopotentials", "read_header"]
 
-KEY = "oracle.options.pseudopotentials"
+KEY = PSEUDOPOTENTIALS
 
 _FUNCTIONALS = {
     "SLA PZ NOGX NOGC": "PZ",
@@ -37,7 +38,8 @@ class Pseudopotential:
 
     ``functional`` as PZ, PBE, PBEsol or the file's own words; ``kind`` NC, US or PAW;
     ``wfc_cutoff`` and ``rho_cutoff`` in Ry as the author suggests them (0: no suggestion);
-    ``ordinary``: not one with spin-orbit coupling or a fractional charge.
+    ``valence``: number of electrons; ``ordinary``: not one with spin-orbit coupling or a
+    fractional charge.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Pseudopotential:
     kind: str
     wfc_cutoff: float
     rho_cutoff: float
+    valence: float
     ordinary: bool
 
 
@@ -76,6 +79,7 @@ def read_header(path: Path) -> Pseudopotential:
             kind=_kind(values["pseudo_type"]),
             wfc_cutoff=float(values.get("wfc_cutoff") or 0),
             rho_cutoff=float(values.get("rho_cutoff") or 0),
+            valence=charge,
             ordinary=values.get("has_so", "f").strip(". ").lower()[:1] != "t"
             and abs(charge - round(charge)) < 1e-6,
         )

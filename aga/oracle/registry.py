@@ -60,6 +60,11 @@ ENGINES: dict[str, Entry] = {
         ratio=(("Ti", 1), ("O", 2)),
     ),
     "espresso": Entry(target="aga.oracle.espresso:Espresso"),
+    "gpaw": Entry(target="aga.oracle.gpaw:Gpaw"),
+    "abinit": Entry(target="aga.oracle.abinit:Abinit"),
+    "cp2k": Entry(target="aga.oracle.cp2k:Cp2k"),
+    "vasp": Entry(target="aga.oracle.vasp:Vasp"),
+    "lammps": Entry(target="aga.oracle.lammps:Lammps"),
 }
 
 GENERAL_ENGINE = "espresso"

@@ -16,12 +16,13 @@ import psutil
 
 from aga.parallel.process import ended_in_time, start
 
-__all__ = ["SCRATCH", "Run", "fresh_directory", "mark", "run"]
+__all__ = ["SCRATCH", "STATE", "Run", "fresh_directory", "mark", "run"]
 
 SCRATCH = "scratch"
 """Folder inside a run's directory for files that are worth nothing afterwards."""
 
 STATE = "state.json"
+"""File that says how far a run has come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,12 +90,15 @@ def describe(relaxed: Relaxed, settings: SearchSettings) -> Individual:
     )
 
 
-def known(frame: Frame, settings: SearchSettings) -> Known:
-    """Take over a labelled frame; its enthalpy is E + pV at the search's pressure."""
+def known(frame: Frame, settings: SearchSettings, print_: FloatArray | None = None) -> Known:
+    """Take over a labelled frame; its enthalpy is E + pV at the search's pressure.
+
+    ``print_`` is its fingerprint where it is known already.
+    """
     candidate = frame.candidate
     enthalpy = frame.energy + ev_per_a3_from_gpa(settings.pressure) * candidate.volume
     return Known(
         candidate=candidate,
         enthalpy_per_atom=enthalpy / len(candidate),
-        fingerprint=fingerprint(candidate),
+        fingerprint=fingerprint(candidate) if print_ is None else print_,
     )

@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import pymongo
 from bson.codec_options import CodecOptions
 from pymongo import ASCENDING, DESCENDING, UpdateOne, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from aga.store.diagnose import INTERNAL_ERROR, internal_failure
-from aga.store.documents import Document, chunks
 from aga.store.retry import READ_PATIENCE, WRITE_PATIENCE, call
 
-__all__ = ["DURABLE", "Store"]
+if TYPE_CHECKING:  # what reads alone need not load it
+    from aga.store.documents import Document
+
+__all__ = ["DURABLE", "Index", "Store"]
 
 T = TypeVar("T")
 
 DURABLE = WriteConcern(w="majority", j=True)
 """A write counts once a majority of the servers has it in its journal."""
 
-_TIMES_IN_UTC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+_TIMES_IN_UTC: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _BATCH = 500
 
-Index = tuple[str, Sequence[tuple[str, int]]]
+_INDEX_PATIENCE = 3600.0
+"""Seconds that an index may take where the collection is large already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index: collection, paths and directions; ``sparse`` leaves out documents without it."""
+
+    collection: str
+    keys: Sequence[tuple[str, int]]
+    sparse: bool = False
+
+
+def _up(collection: str, *paths: str, sparse: bool = False) -> Index:
+    return Index(collection, [(path, ASCENDING) for path in paths], sparse)
+
+
+def _newest(collection: str, path: str) -> Index:
+    return Index(collection, [("search_id", ASCENDING), (path, DESCENDING)])
 
 
 class Store:
@@ -41,20 +62,25 @@ class Store:
     """
 
     indexes: ClassVar[tuple[Index, ...]] = (
-        ("aga_searches", (("created", DESCENDING),)),
-        ("aga_steps", (("search_id", ASCENDING), ("state", ASCENDING), ("kind", ASCENDING))),
-        ("aga_steps", (("search_id", ASCENDING), ("iteration", ASCENDING))),
-        ("aga_structures", (("search_id", ASCENDING), ("stage", ASCENDING))),
-        ("aga_structures", (("search_id", ASCENDING), ("reference.enthalpy_per_atom", ASCENDING))),
-        ("aga_structures", (("search_id", ASCENDING), ("generation", ASCENDING))),
-        ("aga_steps", (("search_id", ASCENDING), ("kind", ASCENDING), ("iteration", ASCENDING))),
-        ("aga_steps", (("search_id", ASCENDING), ("kind", ASCENDING), ("generation", ASCENDING))),
-        ("aga_frames", (("search_id", ASCENDING), ("pending", ASCENDING))),
-        ("aga_populations", (("search_id", ASCENDING), ("generation", DESCENDING))),
-        ("aga_committees", (("search_id", ASCENDING), ("version", DESCENDING))),
-        ("aga_datasets", (("search_id", ASCENDING), ("version", DESCENDING))),
-        ("aga_events", (("search_id", ASCENDING), ("_id", ASCENDING))),
-        ("aga_jobs", (("search_id", ASCENDING), ("submitted", ASCENDING))),
+        Index("searches", [("created", DESCENDING)]),
+        _up("steps", "search_id", "state", "kind"),
+        _up("steps", "search_id", "iteration"),
+        _up("steps", "search_id", "kind", "iteration"),
+        _up("steps", "search_id", "kind", "generation"),
+        _up("structures", "search_id", "stage"),
+        _up("structures", "search_id", "generation"),
+        _up("structures", "search_id", "iteration", "stage", "committee.enthalpy_per_atom"),
+        _up("structures", "search_id", "space_group.number"),
+        # Few structures have a label: these two stay small, and are led by what is sorted by.
+        _up("structures", "reference.energy_per_atom", sparse=True),
+        _up("structures", "reference.enthalpy_per_atom", sparse=True),
+        _up("structures", "search_id", "committee.energy_per_atom"),
+        _up("frames", "search_id", "pending"),
+        _newest("populations", "generation"),
+        _newest("committees", "version"),
+        _newest("datasets", "version"),
+        _up("events", "search_id", "_id"),
+        _up("jobs", "search_id", "submitted"),
     )
 
     def __init__(self, database: Database[Document], *, patience: float = WRITE_PATIENCE) -> None:
@@ -76,10 +102,16 @@ class Store:
         return self._call(operation, self.patience)
 
     def ensure_indexes(self) -> None:
-        """Create the indexes; those that exist stay as they are."""
-        for collection, keys in self.indexes:
-            target, wanted = self.collection(collection.removeprefix("aga_")), list(keys)
-            self.write(lambda target=target, wanted=wanted: target.create_index(wanted))  # type: ignore[misc] # defaults bind the loop variables
+        """Create the indexes that are missing; those that exist stay as they are.
+
+        In a large collection of an older version that takes a while, once.
+        """
+        for name in dict.fromkeys(index.collection for index in self.indexes):
+            target = self.collection(name)
+            known = [list(i["key"]) for i in self.read(target.index_information).values()]
+            for index in self.indexes:
+                if index.collection == name and list(index.keys) not in known:
+                    self.write(lambda target=target, index=index: _create(target, index))  # type: ignore[misc] # defaults bind the loop variables
 
     def find(
         self, name: str, query: Mapping[str, Any], sort: Sequence[tuple[str, int]] = ()
@@ -114,8 +146,8 @@ class Store:
     def bulk(self, name: str, updates: Sequence[UpdateOne]) -> int:
         """Write updates of separate documents in batches; give the number of inserts."""
         target, inserted = self.collection(name), 0
-        for batch in chunks(updates, _BATCH):
-            requests = list(batch)
+        for first in range(0, len(updates), _BATCH):
+            requests = list(updates[first : first + _BATCH])
             outcome = self.write(
                 lambda requests=requests: target.bulk_write(requests, ordered=False)  # type: ignore[misc] # the default binds the loop variable
             )
@@ -126,6 +158,16 @@ class Store:
         try:
             return call(operation, patience=patience)
         except OperationFailure as error:
+            from aga.store.diagnose import (  # noqa: PLC0415 - loads what starts servers
+                INTERNAL_ERROR,
+                internal_failure,
+            )
+
             if error.code != INTERNAL_ERROR:
                 raise
             raise internal_failure(error, self.database.client.nodes) from error
+
+
+def _create(target: Collection[Document], index: Index) -> None:
+    with pymongo.timeout(_INDEX_PATIENCE):  # instead of the connection's own
+        target.create_index(list(index.keys), sparse=index.sparse)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Self
 
-from ase import Atoms
-
-from aga.store.connect import connect
-from aga.store.documents import SCHEMA, Document, plain, utcnow
 from aga.store.query import parse_sort, parse_where
-from aga.store.repository import Repository
-from aga.structure.candidate import Candidate
 
-__all__ = ["Found", "SearchHandle", "open_search"]
+if TYPE_CHECKING:  # a list of structures is printed without them
+    from ase import Atoms
+
+    from aga.store.documents import Document
+    from aga.store.repository import Repository
+    from aga.structure.candidate import Candidate
+
+__all__ = ["SCHEMA", "Found", "SearchHandle", "open_search"]
+
+SCHEMA = 1
+"""Version of the JSON documents."""
+
+_COUNT_SHARE = 20.0
+"""How many times as long as it took a count of structures is kept."""
 
 
 def open_search(uri: str | None = None, search_id: str | None = None) -> SearchHandle:
@@ -36,6 +46,9 @@ def open_search(uri: str | None = None, search_id: str | None = None) -> SearchH
     aga.errors.NotFoundError
         There is no such search.
     """
+    from aga.store.connect import connect  # noqa: PLC0415 - a handle may be on another's connection
+    from aga.store.repository import Repository  # noqa: PLC0415 - heavy
+
     repository = Repository.from_database(connect(uri))
     return SearchHandle(repository, repository.resolve_search(search_id))
 
@@ -54,7 +67,12 @@ class Found:
     id: str
     search: str
     stage: str
-    candidate: Candidate
+    name: str
+    formula: str
+    n_atoms: int
+    volume_per_atom: float
+    operator: str
+    parents: tuple[str, ...]
     generation: int
     iteration: int
     energy_per_atom: float | None
@@ -65,42 +83,47 @@ class Found:
     space_group: dict[str, Any] | None
     rank: int | None
     failure: dict[str, Any] | None
+    stored: Mapping[str, Any] = field(repr=False, compare=False)
 
     @property
-    def name(self) -> str:
-        """Name within the search."""
-        return self.candidate.name
+    def candidate(self) -> Candidate:
+        """The structure itself: species, positions, cell, lineage."""
+        from aga.structure.candidate import Candidate  # noqa: PLC0415 - loads ASE
 
-    @property
-    def formula(self) -> str:
-        """Formula of the cell."""
-        return self.candidate.formula
+        return Candidate.from_dict(dict(self.stored))
 
-    @property
-    def volume_per_atom(self) -> float:
-        """Cell volume per atom in Å³."""
-        return self.candidate.volume / len(self.candidate)
+    @classmethod
+    def of(cls, candidate: Candidate, **values: Any) -> Self:  # noqa: ANN401 - the other fields
+        """Describe a structure that is in memory; ``values`` are what it does not say itself."""
+        return cls(
+            name=candidate.name,
+            formula=candidate.formula,
+            n_atoms=len(candidate),
+            volume_per_atom=candidate.volume / len(candidate),
+            operator=candidate.lineage.operator,
+            parents=candidate.lineage.parents,
+            stored=candidate.to_dict(),
+            **values,
+        )
 
     @classmethod
     def from_document(cls, document: Document) -> Self:
         """Read a document of ``aga_structures``."""
         reference = document["reference"] or {}
         committee = document["committee"] or {}
+        same = ("stage", "name", "formula", "n_atoms", "volume_per_atom", "generation", "iteration")
         return cls(
             id=document["_id"],
             search=document["search_id"],
-            stage=document["stage"],
-            candidate=Candidate.from_dict(document),
-            generation=document["generation"],
-            iteration=document["iteration"],
+            **{key: document[key] for key in (*same, "space_group", "rank", "failure")},
+            operator=document["lineage"]["operator"],
+            parents=tuple(document["lineage"].get("parents", ())),
             energy_per_atom=reference.get("energy_per_atom"),
             enthalpy_per_atom=reference.get("enthalpy_per_atom"),
             reference=reference.get("engine"),
             predicted_energy_per_atom=committee.get("energy_per_atom"),
             energy_spread=committee.get("energy_spread"),
-            space_group=document["space_group"],
-            rank=document["rank"],
-            failure=document["failure"],
+            stored=document,
         )
 
     def to_ase(self) -> Atoms:
@@ -112,28 +135,14 @@ class Found:
         return self.candidate.to_pymatgen()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain JSON values without the geometry; the keys are part of schema 1."""
-        values = {
-            "id": self.id,
-            "name": self.name,
-            "formula": self.formula,
-            "n_atoms": len(self.candidate),
-            "energy_per_atom": self.energy_per_atom,
-            "enthalpy_per_atom": self.enthalpy_per_atom,
-            "space_group": self.space_group,
-            "volume_per_atom": self.volume_per_atom,
-            "reference": self.reference,
-            "generation": self.generation,
-            "iteration": self.iteration,
-            "operator": self.candidate.lineage.operator,
-            "parents": list(self.candidate.lineage.parents),
-            "rank": self.rank,
-            "stage": self.stage,
-            "predicted_energy_per_atom": self.predicted_energy_per_atom,
-            "energy_spread": self.energy_spread,
-            "failure": self.failure,
-        }
-        return dict(plain(values))
+        """Give plain JSON values."""
+        keys = (
+            *("id", "name", "formula", "n_atoms", "energy_per_atom", "enthalpy_per_atom"),
+            *("space_group", "volume_per_atom", "reference", "generation", "iteration"),
+            *("operator", "parents", "rank", "stage", "predicted_energy_per_atom"),
+            *("energy_spread", "failure"),
+        )
+        return {key: getattr(self, key) for key in keys} | {"parents": list(self.parents)}
 
 
 class SearchHandle:
@@ -150,6 +159,8 @@ class SearchHandle:
     def __init__(self, repository: Repository, search_id: str) -> None:
         self.repository = repository
         self.id = search_id
+        self._stages: dict[str, int] = {}
+        self._stages_last_until = 0.0
 
     def __repr__(self) -> str:
         """Name the search."""
@@ -161,9 +172,8 @@ class SearchHandle:
         The results, relaxed by the reference method, once the search has them; before, the
         structures that it has labelled so far.
         """
-        results = self.repository.find_structures(
-            self.id, {"stage": "result"}, sort=[("rank", 1)], limit=n
-        )
+        results = self.repository.find_structures(self.id, {"stage": "result"})
+        results = sorted(results, key=itemgetter("rank"))[:n]  # few, and an index knows them all
         if not results:
             order = [("reference.enthalpy_per_atom", 1)]
             results = self.repository.find_structures(
@@ -223,11 +233,13 @@ class SearchHandle:
         counts those proposed, ``best`` is the first of :meth:`best`, ``spread`` the
         committee's standard deviation for it, ``steps`` counts by kind and state.
         """
+        from aga.store.documents import plain, utcnow  # noqa: PLC0415 - loads NumPy
+
         search = self.repository.get_search(self.id)
         steps: dict[str, Counter[str]] = {}
         for step in self.repository.list_steps(self.id):
             steps.setdefault(step.kind, Counter())[step.state] += 1
-        stages = self.repository.count_stages(self.id)
+        stages = self._count_stages()
         best = next(iter(self.best(1)), None)
         copied = ("formula", "state", "reason", "verdict", "phase", "generation", "iteration")
         counts = ("reference_calls", "refine_calls")
@@ -262,6 +274,19 @@ class SearchHandle:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _count_stages(self) -> dict[str, int]:
+        """Count the structures by stage; a count that took long is kept for a while.
+
+        The embedded server reads every structure to count them, and a search that is watched
+        is asked twice a second.
+        """
+        began = time.monotonic()
+        if began >= self._stages_last_until:
+            self._stages = self.repository.count_stages(self.id)
+            now = time.monotonic()
+            self._stages_last_until = now + _COUNT_SHARE * (now - began)
+        return self._stages
 
     def _spread(self, best: Found | None) -> float | None:
         """Give the committee's spread for a structure, for a result that of its origin."""

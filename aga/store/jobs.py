@@ -75,6 +75,7 @@ class Job:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild from :meth:`to_dict`."""
         values = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        values["interrupted"] = tuple(values.get("interrupted", ()))
         return cls(id=str(data["_id"]), **values)
 
 

@@ -11,11 +11,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
 from aga.errors import NotFoundError
 from aga.store.base import Store
 from aga.store.documents import SCHEMA, Document, plain, utcnow
+from aga.structure.candidate import FloatArray
+from aga.structure.fingerprint import fingerprint
 from aga.structure.protocols import Frame
 
 __all__ = ["Learning"]
@@ -47,6 +50,7 @@ class Learning(Store):
                 "frame": plain(frame.to_dict(), finite=False),
                 "focal_weights": {},
                 "pending": pending,
+                "fingerprint": fingerprint(frame.candidate).tolist(),
             }
             for frame in frames
         ]
@@ -78,6 +82,12 @@ class Learning(Store):
                 f"search {search_id} has no frame {', '.join(missing[:5])}", frames=missing
             )
         return [Frame.from_dict(found[name]) for name in sorted(found)]
+
+    def frame_fingerprints(self, search_id: str) -> dict[str, FloatArray]:
+        """Give the fingerprints of the labelled structures, by name."""
+        source, fields = self.collection("frames"), ["name", "fingerprint"]
+        found = self.read(lambda: list(source.find({"search_id": search_id}, fields)))
+        return {d["name"]: np.array(d["fingerprint"]) for d in found if "fingerprint" in d}
 
     def count_pending(self, search_id: str) -> int:
         """Count the labelled structures that no dataset holds yet."""

@@ -18,13 +18,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from functools import reduce
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from aga.errors import InputError
-from aga.store.documents import Document
 from aga.store.fields import FIELDS, SORT_ALIASES
 
-__all__ = ["parse_sort", "parse_where"]
+if TYPE_CHECKING:  # loads NumPy and ASE
+    from aga.store.documents import Document
+
+__all__ = ["both", "parse_sort", "parse_where"]
 
 MAX_DEPTH = 50
 """Nested brackets and ``not`` a filter may have."""
@@ -92,6 +95,24 @@ def parse_sort(text: str) -> list[tuple[str, int]]:
             raise InputError(f"can't sort by {name!r}: {_nearest(name)}", field=name)
         order.append((known.path, -1 if part.startswith("-") else 1))
     return order
+
+
+def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> Document:
+    """Join two queries: both have to hold.
+
+    The result is one flat document wherever that says the same, two bounds of one field in one
+    clause: small servers use an index only then.
+    """
+    joined = dict(one)
+    for key, value in other.items():
+        said = joined.get(key)
+        if key not in joined or said == value:
+            joined[key] = value
+        elif isinstance(said, dict) and isinstance(value, dict) and not said.keys() & value.keys():
+            joined[key] = {**said, **value}
+        else:
+            return {"$and": [dict(one), dict(other)]}
+    return joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +230,8 @@ class _Parser:
 
 
 def _join(operator: str, parts: list[Document]) -> Document:
+    if operator == "$and":
+        return reduce(both, parts)
     return parts[0] if len(parts) == 1 else {operator: parts}
 
 

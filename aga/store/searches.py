@@ -228,6 +228,7 @@ def _document(settings: Settings) -> Document:
         "reference_calls": 0,
         "refine_calls": 0,
         "settled": NOTHING_SETTLED,
+        "heads": None,
         "created": now,
         "updated": now,
         "finished": None,

@@ -8,14 +8,12 @@ changes a geometry that has been sent to the reference method.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 from pymongo import ASCENDING, UpdateOne
 
-from aga.errors import NotFoundError
-from aga.store.base import Store
-from aga.store.documents import Document, ResultDoc, plain
+from aga.store.documents import ResultDoc, plain
 from aga.store.layout import (
     Stage,
     committee_part,
@@ -25,7 +23,8 @@ from aga.store.layout import (
     result_document,
     structure_document,
 )
-from aga.structure.candidate import Candidate
+from aga.store.reader import ANY_NUMBER, Reader
+from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Label, Relaxed
 
 __all__ = ["EARLY_STAGES", "Stage", "Structures"]
@@ -34,7 +33,7 @@ EARLY_STAGES: tuple[Stage, ...] = ("proposed", "relaxed")
 """Stages in which the geometry may still change."""
 
 
-class Structures(Store):
+class Structures(Reader):
     """The collection ``aga_structures``."""
 
     def put_candidates(
@@ -103,15 +102,42 @@ class Structures(Store):
         **filters
             Values that other fields must have, such as ``stage``; a list means any of them.
         """
-        query: Document = {
-            "search_id": search_id,
-            "committee.energy": {"$ne": None},
-            "committee.enthalpy": {"$ne": None},
-        }
+        query = {key: {"$in": v} if isinstance(v, list) else v for key, v in filters.items()}
         query |= {} if iteration is None else {"iteration": iteration}
-        query |= {key: {"$in": v} if isinstance(v, list) else v for key, v in filters.items()}
-        found = self.find("structures", query, [("_id", ASCENDING)])
-        return [relaxed_from(document) for document in found]
+        found = self.find("structures", query | {"search_id": search_id}, [("_id", ASCENDING)])
+        # An index knows nothing of these two conditions, and few structures fail them.
+        return [
+            relaxed_from(document)
+            for document in found
+            if (said := document["committee"]) is not None
+            and said["energy"] is not None
+            and said["enthalpy"] is not None
+        ]
+
+    def lowest_relaxed(
+        self, search_id: str, iteration: int, number: int
+    ) -> list[tuple[Relaxed, FloatArray]]:
+        """Give the lowest structures relaxed in an iteration that nobody has sent anywhere.
+
+        Returns
+        -------
+        list
+            At most ``number`` pairs of structure and fingerprint, by predicted enthalpy per atom.
+        """
+        query = {
+            "search_id": search_id,
+            "iteration": iteration,
+            "stage": "relaxed",
+            "committee.enthalpy_per_atom": dict(ANY_NUMBER),
+        }
+        order = [("committee.enthalpy_per_atom", ASCENDING), ("_id", ASCENDING)]
+        source = self.collection("structures")
+        found = self.read(lambda: list(source.find(query, sort=order, limit=number)))
+        return [
+            (relaxed_from(doc), np.array(doc["fingerprint"]))
+            for doc in found
+            if doc["fingerprint"] is not None
+        ]
 
     def mark_picked(self, search_id: str, picks: Mapping[str, Mapping[str, Any]]) -> None:
         """Mark structures as chosen for the reference method.
@@ -211,103 +237,7 @@ class Structures(Store):
             self.write(
                 lambda query=query, new=document: target.replace_one(query, new, upsert=True)  # type: ignore[misc] # defaults bind the loop variables
             )
-        old = {
-            "search_id": search_id,
-            "stage": "result",
-            "_id": {"$nin": [document["_id"] for document in documents]},
-        }
+        kept = {document["_id"] for document in documents}
+        stored = self.find("structures", {"search_id": search_id, "stage": "result"})
+        old = {"_id": {"$in": [one["_id"] for one in stored if one["_id"] not in kept]}}
         self.write(lambda: target.delete_many(old))
-
-    def get_structure(self, search_id: str, name: str) -> Document:
-        """Give a structure.
-
-        Raises
-        ------
-        aga.errors.NotFoundError
-            There is none; the message names the nearest.
-        """
-        found = self.get("structures", f"{search_id}/{name}")
-        if found is not None:
-            return found
-        source = self.collection("structures")
-        names = self.read(lambda: source.distinct("name", {"search_id": search_id}))
-        near = get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"; the nearest: {', '.join(near)}" if near else ""
-        raise NotFoundError(
-            f"search {search_id} has no structure {name!r}{hint}", structure=name, nearest=near
-        )
-
-    def find_structures(
-        self,
-        search_id: str | None = None,
-        query: Mapping[str, Any] | None = None,
-        *,
-        sort: Sequence[tuple[str, int]] = (),
-        limit: int | None = None,
-    ) -> list[Document]:
-        """Give structures.
-
-        Parameters
-        ----------
-        search_id
-            None for all searches.
-        query
-            MongoDB filter, as :func:`aga.store.query.parse_where` gives.
-        sort
-            Pairs of document path and direction (1, −1); structures without a value of the
-            first path come last. Equal ones are ordered by identifier.
-        limit
-            At most so many.
-        """
-        parts: list[Mapping[str, Any]] = []
-        parts += [{"search_id": search_id}] if search_id is not None else []
-        parts += [query] if query else []
-        order = [*sort, ("_id", ASCENDING)]
-        if not sort:
-            return self._some(parts, order, limit)
-        path = sort[0][0]
-        found = self._some([*parts, {path: {"$ne": None}}], order, limit)
-        rest = None if limit is None else limit - len(found)
-        if rest == 0:
-            return found
-        return found + self._some([*parts, {path: None}], order, rest)
-
-    def count_stages(self, search_id: str) -> dict[str, int]:
-        """Count the structures of a search by their stage."""
-        source = self.collection("structures")
-        steps: list[Document] = [
-            {"$match": {"search_id": search_id}},
-            {"$group": {"_id": "$stage", "count": {"$sum": 1}}},
-        ]
-        counts = self.read(lambda: list(source.aggregate(steps)))
-        return {doc["_id"]: doc["count"] for doc in sorted(counts, key=lambda doc: doc["_id"])}
-
-    def ancestry(self, search_id: str, name: str) -> list[Document]:
-        """Give the structure and its ancestors, each once, nearest first.
-
-        Raises
-        ------
-        aga.errors.NotFoundError
-            There is no such structure.
-        """
-        found = [self.get_structure(search_id, name)]
-        seen, wanted = {name}, list(found[0]["lineage"]["parents"])
-        while wanted:
-            level = list(dict.fromkeys(parent for parent in wanted if parent not in seen))
-            seen.update(level)
-            query = {"_id": {"$in": [f"{search_id}/{parent}" for parent in level]}}
-            documents = {doc["name"]: doc for doc in self.find("structures", query)}
-            ordered = [documents[parent] for parent in level if parent in documents]
-            found += ordered
-            wanted = [parent for doc in ordered for parent in doc["lineage"]["parents"]]
-        return found
-
-    def _some(
-        self, parts: Sequence[Mapping[str, Any]], order: list[tuple[str, int]], limit: int | None
-    ) -> list[Document]:
-        source = self.collection("structures")
-        query: Document = {}
-        for part in parts:
-            # One flat document where it can be: small servers use an index only then.
-            query = {**query, **part} if not query.keys() & part else {"$and": [query, part]}
-        return self.read(lambda: list(source.find(query, sort=order, limit=limit or 0)))

@@ -15,7 +15,7 @@ from aga.store.documents import Step, StepKind
 from aga.store.repository import Repository
 from aga.tasks.launchpad import SearchLaunchPad
 from aga.tasks.schedule import Plan, plan_concurrent, plan_next
-from aga.tasks.situation import situation
+from aga.tasks.situation import Heads, situation
 from aga.tasks.workflows import step_workflow
 
 __all__ = ["add_fireworks", "advance", "give_up", "note_trouble", "search_settings"]
@@ -41,12 +41,13 @@ def advance(repository: Repository, launchpad: SearchLaunchPad, search_id: str) 
     search = repository.get_search(search_id)
     if search["state"] != "running":
         return 0
-    plan = _plan(repository, search)
+    plan, heads = _plan(repository, search)
     if plan.failure is not None:
         _fail(repository, search_id, plan.failure, plan.remedy)
         return 0
     fields = {"phase": plan.phase, "iteration": plan.iteration, "generation": plan.generation}
-    if any(search[key] != value for key, value in fields.items()):
+    fields |= {} if heads is None else {"heads": heads}
+    if any(search.get(key) != value for key, value in fields.items()):
         repository.update_search(search_id, fields, expect={"state": "running"})
     if plan.cancel:
         _cancel(repository, launchpad, search_id, plan.cancel)
@@ -55,15 +56,18 @@ def advance(repository: Repository, launchpad: SearchLaunchPad, search_id: str) 
     return len(new)
 
 
-def _plan(repository: Repository, search: Mapping[str, Any]) -> Plan:
+def _plan(repository: Repository, search: Mapping[str, Any]) -> tuple[Plan, dict[str, int] | None]:
+    """Decide what comes next, and what to remember for the next decision."""
     search_id, settings = str(search["_id"]), search_settings(search)
     if settings.search.schedule == "concurrent":
-        return plan_concurrent(search_id, situation(repository, search_id, settings), settings)
+        at = situation(repository, search, settings)
+        heads = Heads.seen(at, settings.search.islands)
+        return plan_concurrent(search_id, at, settings), heads.to_dict()
     iteration = int(search["iteration"])
     steps = [
         s for i in (iteration, iteration + 1) for s in repository.list_steps(search_id, iteration=i)
     ]
-    return plan_next(search_id, steps, settings)
+    return plan_next(search_id, steps, settings), None
 
 
 def _cancel(

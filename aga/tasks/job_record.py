@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,12 @@ from aga.store.jobs import Job
 from aga.store.repository import Repository
 
 __all__ = ["JobRecord", "ask_queue"]
+
+_ANEW = (
+    *("state", "reason", "begun", "ended", "starts", "host", "steps", "interrupted"),
+    *("exit_code", "settled"),
+)
+"""What each start of a job writes anew."""
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +49,7 @@ class JobRecord:
 
     repository: Repository
     job: JobEnvironment | None
+    details: JobDetails | None = None
 
     @property
     def starts(self) -> int:
@@ -50,26 +57,24 @@ class JobRecord:
         return 1 if self.job is None else self.job.restarts + 1
 
     def begin(
-        self,
-        details: JobDetails | None,
-        *,
-        categories: Sequence[str],
-        search_id: str | None,
-        ends_by: datetime | None,
+        self, categories: Sequence[str], search_id: str | None, ends_by: datetime | None
     ) -> bool:
         """Make the job known; False where it has been started again since."""
         if self.job is None:
             return True
-        fresh = self._fresh(details, categories, search_id, ends_by)
+        fresh = _fresh(self.job, self.details)
+        fresh = replace(
+            fresh,
+            kind="+".join(categories),
+            search_id=search_id,
+            ends_by=ends_by,
+            starts=self.starts,
+        )
         if self.repository.put_job(fresh):
             return True
         known = self.repository.get_job(fresh.id)
-        fields = {
-            name: getattr(fresh, name)
-            for name in ("state", "begun", "ended", "starts", "host", "steps", "exit_code")
-        }
-        fields |= {"reason": None, "settled": False, "interrupted": []}
-        for name in ("partition", "cores", "nodes", "ends_by", "stdout", "stderr", "folder"):
+        fields = {name: getattr(fresh, name) for name in _ANEW}
+        for name in ("partition", "cores", "nodes", "ends_by", "stdout", "stderr"):
             fields[name] = getattr(fresh, name) or getattr(known, name)
         fields["started"] = known.started or fresh.started
         fields["submitted"] = known.submitted or fresh.submitted
@@ -99,41 +104,42 @@ class JobRecord:
         self.end(state.reason or "no work was left", "0", failed=False)
 
     def end(self, reason: str, exit_code: str, *, failed: bool) -> None:
-        """Write down the end; the queue may know better and is asked again later."""
-        self.note(
-            state="failed" if failed else "completed",
-            reason=reason,
-            exit_code=exit_code,
-            ended=utcnow(),
-        )
+        """Write down the end; the state is the queue's to say where it has said it already."""
+        if self.job is None:
+            return
+        told = {"reason": reason, "exit_code": exit_code, "ended": utcnow()}
+        state = {"state": "failed" if failed else "completed"}
+        ours: dict[str, Any] = {"starts": self.starts}
+        change, number = self.repository.change_job, self.job.id
+        try:
+            if not change(number, told | state, expect=ours | {"settled": False}):
+                change(number, told, expect=ours)
+        except UnavailableError as error:
+            log.warning("job %s: its end is not written down: %s", number, error)
 
-    def _fresh(
-        self,
-        details: JobDetails | None,
-        categories: Sequence[str],
-        search_id: str | None,
-        ends_by: datetime | None,
-    ) -> Job:
-        job, now = self.job, utcnow()
-        assert job is not None  # noqa: S101 - the caller has looked
-        output = str(job.folder / f"{job.name}-{job.id}.out")
-        error = str(job.folder / f"{job.name}-{job.id}.error")
-        return Job(
-            id=job.id,
-            kind="+".join(categories),
-            name=job.name,
-            state="running",
-            search_id=search_id,
-            partition=job.partition,
-            cores=(details.cores if details else None) or job.cores,
-            nodes=details.nodes if details else None,
-            host=os.uname().nodename,
-            submitted=details.submitted if details else None,
-            started=(details.started if details else None) or now,
-            begun=(details.started if details else None) or now,
-            ends_by=ends_by,
-            starts=self.starts,
-            folder=str(job.folder),
-            stdout=(details.stdout if details else None) or output,
-            stderr=(details.stderr if details else None) or error,
-        )
+
+def _fresh(job: JobEnvironment, details: JobDetails | None) -> Job:
+    """Describe a job that has just begun."""
+    now = utcnow()
+    begun = (details.started if details else None) or now
+    return Job(
+        id=job.id,
+        kind="",
+        name=job.name,
+        state="running",
+        partition=job.partition,
+        cores=(details.cores if details else None) or job.cores,
+        nodes=details.nodes if details else None,
+        host=os.uname().nodename,
+        submitted=details.submitted if details else None,
+        started=begun,
+        begun=begun,
+        folder=str(job.folder),
+        stdout=(details.stdout if details else None) or _output(job, "out"),
+        stderr=(details.stderr if details else None) or _output(job, "error"),
+    )
+
+
+def _output(job: JobEnvironment, suffix: str) -> str:
+    """Give where FireWorks' template for SLURM puts the output."""
+    return str(job.folder / f"{job.name}-{job.id}.{suffix}")

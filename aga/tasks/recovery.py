@@ -10,6 +10,7 @@ from aga.errors import StaleAttemptError
 from aga.store.documents import Attempt, Step
 from aga.store.repository import Repository
 from aga.tasks.dispatch import add_fireworks, advance, give_up
+from aga.tasks.jobs import release_ended
 from aga.tasks.launchpad import SearchLaunchPad
 from aga.tasks.schedule import MAY_FAIL
 
@@ -28,9 +29,9 @@ MAX_DEATHS_OF_CANDIDATE = 5
 class Recovered:
     """What was repaired.
 
-    ``released`` are the steps taken from dead workers, ``handed_out`` those that got a new
-    firework, ``archived`` the fireworks that still ran for a step that has ended; ``planned``
-    counts the new steps.
+    ``released`` are the steps taken from dead workers and ended jobs, ``handed_out`` those that
+    got a new firework, ``archived`` the fireworks that still ran for a step that has ended;
+    ``planned`` counts the new steps.
     """
 
     released: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ def recover(
     """
     if repository.get_search(search_id)["state"] != "running":
         return Recovered()
-    released = []
+    released = release_ended(repository, search_id)
     for step in repository.overdue(search_id):
         if _take_away(repository, step):
             released.append(step.id)

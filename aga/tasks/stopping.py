@@ -24,13 +24,16 @@ from dataclasses import dataclass, field
 from aga.tasks.launchpad import SearchLaunchPad
 from aga.tasks.time_limit import TimeLimit
 
-__all__ = ["Stopping"]
+__all__ = ["EARLY", "Stopping"]
 
 _AGAIN = 0.2
 """Seconds after which a step that begins while the worker is to leave is interrupted too."""
 
 _INSIST = 8.0
 """Seconds after which one that goes on is interrupted again; its programs end within 6."""
+
+EARLY = 60.0
+"""Seconds by which SLURM may send its signal too early."""
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +94,9 @@ class Stopping:
     def _on_warning(self, *_: object) -> None:
         self.ask("the end of its walltime is near (SIGUSR1)")
         log.info("%s; no further step is taken", self.reason)
-        self._wake(0.0 if math.isinf(self.limit.ends) else self.limit.remaining())
+        left = self.limit.remaining()
+        # A limit that seems far away was not known, or has been lowered since: SLURM knows better.
+        self._wake(left if left <= 2 * self.limit.margin + EARLY else 0.0)
 
     def _on_last_moment(self, *_: object) -> None:
         self.ask("the end of its walltime was reached")

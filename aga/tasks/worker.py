@@ -7,9 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -18,15 +16,11 @@ from fireworks.core.rocket_launcher import launch_rocket
 
 from aga.errors import AgaError, DiskFullError, SiteError, UnavailableError
 from aga.oracle.base import disk_full_as_error
-from aga.slurm.environment import JobEnvironment
 from aga.store.repository import Repository
 from aga.tasks.dispatch import note_trouble
-from aga.tasks.job_record import JobRecord, ask_queue
-from aga.tasks.jobs import release_ended, release_earlier
 from aga.tasks.launchpad import SearchLaunchPad, reachable
-from aga.tasks.recovery import recover
-from aga.tasks.stopping import Stopping
-from aga.tasks.time_limit import KINDS_OF_STEPS, Durations, TimeLimit
+from aga.tasks.shift import Shift, WorkerOptions, fworker_name, open_shift, repair
+from aga.tasks.time_limit import KINDS_OF_STEPS
 
 __all__ = ["WorkerOptions", "work"]
 
@@ -37,61 +31,6 @@ SHORTEST_WAIT, LONGEST_WAIT = 5.0, 60.0
 """Seconds between tries while the disk is full."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOptions:
-    """How a worker works.
-
-    Parameters
-    ----------
-    categories
-        Kinds of steps served: ``ga``, ``oracle``, ``train``; all where empty.
-    search_id
-        Serve this search alone; every search of the database where None.
-    launch_dir
-        Folder in which FireWorks keeps its launch files.
-    max_idle
-        Seconds without work after which the worker ends; None waits until its search has ended.
-    patience
-        Seconds to wait for space on a full disk before the worker gives up.
-    recover_every
-        Seconds between repairs.
-    poll
-        Seconds between looks at the launchpad while there is nothing to do.
-    follow_parent
-        End at once, with everything started from here, when the parent process is gone.
-    walltime
-        Seconds that the worker may take; that of its job in the queue where None.
-    margin
-        Seconds before the end of the walltime within which no step is begun.
-    """
-
-    categories: Sequence[str] = ()
-    search_id: str | None = None
-    launch_dir: Path
-    max_idle: float | None = None
-    patience: float = 600.0
-    recover_every: float = 30.0
-    poll: float = 0.2
-    follow_parent: bool = False
-    walltime: float | None = None
-    margin: float = 60.0
-
-
-@dataclass(slots=True, kw_only=True)
-class _State:
-    """What the loop remembers."""
-
-    stopping: Stopping
-    limit: TimeLimit
-    record: JobRecord
-    durations: Durations
-    reason: str | None = None
-    full_since: float | None = None
-    performed: int = 0
-    idle_since: float = field(default_factory=time.monotonic)
-    recovered_at: float = field(default_factory=time.monotonic)
 
 
 def work(repository: Repository, launchpad: SearchLaunchPad, options: WorkerOptions) -> int:
@@ -117,108 +56,33 @@ def work(repository: Repository, launchpad: SearchLaunchPad, options: WorkerOpti
     options = replace(
         options, launch_dir=options.launch_dir.absolute(), categories=tuple(sorted(categories))
     )
-    with _shift(repository, launchpad, options) as state:
-        while state is not None and not state.stopping.stop.is_set():
+    with open_shift(repository, launchpad, options) as shift:
+        while shift is not None and not shift.stopping.stop.is_set():
             try:
-                if not _round(repository, launchpad, options, state):
+                if not _round(repository, launchpad, options, shift):
                     break
             except DiskFullError as error:
-                _wait_for_space(repository, error, options, state)
+                _wait_for_space(repository, error, options, shift)
             except UnavailableError as error:
                 log.warning("%s; trying again in %g s", error, AWAY)
-                state.stopping.stop.wait(AWAY)
-    return 0 if state is None else state.performed
-
-
-@contextmanager
-def _shift(
-    repository: Repository, launchpad: SearchLaunchPad, options: WorkerOptions
-) -> Iterator[_State | None]:
-    """Begin and end the work: signals, the walltime, the document of our job.
-
-    Gives None where the job has been started again since: this worker is late.
-    """
-    job = JobEnvironment.current()
-    details = ask_queue(job)
-    limit = TimeLimit.find(options.walltime, options.margin, job, details)
-    record = JobRecord(repository=repository, job=job)
-    stopping = Stopping(launchpad=launchpad, limit=limit, in_job=job is not None)
-    state = _State(
-        stopping=stopping,
-        limit=limit,
-        record=record,
-        durations=Durations(repository=repository, search_id=options.search_id),
-    )
-    stopping.listen()
-    if not record.begin(
-        details,
-        categories=options.categories,
-        search_id=options.search_id,
-        ends_by=limit.moment,
-    ):
-        log.warning("job %s has been started again: this worker is late and ends", record.job)
-        yield None
-        return
-    try:
-        with record.ended(state):
-            if record.starts > 1:
-                _take_over(repository, launchpad, options, state)
-            yield state
-            if stopping.gave_back:
-                _hand_out_again(repository, launchpad, options, state)
-            state.reason = state.reason or stopping.reason
-            if stopping.interrupted:
-                raise KeyboardInterrupt
-    finally:
-        stopping.end()
-
-
-def _take_over(
-    repository: Repository, launchpad: SearchLaunchPad, options: WorkerOptions, state: _State
-) -> None:
-    """Free what an earlier start of our job, requeued since, had in hand."""
-    if freed := release_earlier(repository, state.record.job):
-        log.info("freed from the earlier start of this job: %s", ", ".join(freed))
-        _recover(repository, launchpad, options, state)
-
-
-def _hand_out_again(
-    repository: Repository, launchpad: SearchLaunchPad, options: WorkerOptions, state: _State
-) -> None:
-    """See that others get at once what we have given back, and write it down."""
-    try:
-        job = state.record.job
-        given = repository.list_steps(options.search_id, state="planned") if job else []
-        ours = [s.id for s in given if s.worker is not None and job and s.worker.job == job.id]
-        state.record.note(interrupted=ours)
-        _recover(repository, launchpad, options, state)
-    except UnavailableError as error:  # others will find it
-        log.warning("not handed out again: %s", error)
-
-
-def _recover(
-    repository: Repository, launchpad: SearchLaunchPad, options: WorkerOptions, state: _State
-) -> None:
-    state.recovered_at = time.monotonic()
-    for search_id in _searches(repository, options):
-        release_ended(repository, search_id)
-        recover(repository, launchpad, search_id)
+                shift.stopping.stop.wait(AWAY)
+    return 0 if shift is None else shift.performed
 
 
 def _wait_for_space(
-    repository: Repository, error: DiskFullError, options: WorkerOptions, state: _State
+    repository: Repository, error: DiskFullError, options: WorkerOptions, shift: Shift
 ) -> None:
     """Wait a while, longer each time; give up when the patience is at its end."""
     now = time.monotonic()
-    state.full_since = now if state.full_since is None else state.full_since
-    waited = now - state.full_since
+    shift.full_since = now if shift.full_since is None else shift.full_since
+    waited = now - shift.full_since
     if options.search_id:
         _tell(repository, options.search_id, error)
     if waited >= options.patience:
         raise error
     pause = min(max(SHORTEST_WAIT, waited), LONGEST_WAIT, options.patience - waited)
     log.warning("%s; trying again in %.0f s", error, pause)
-    state.stopping.stop.wait(pause)
+    shift.stopping.stop.wait(pause)
 
 
 def _tell(repository: Repository, search_id: str, error: AgaError) -> None:
@@ -229,59 +93,59 @@ def _tell(repository: Repository, search_id: str, error: AgaError) -> None:
 
 
 def _round(
-    repository: Repository, launchpad: SearchLaunchPad, options: WorkerOptions, state: _State
+    repository: Repository, launchpad: SearchLaunchPad, options: WorkerOptions, shift: Shift
 ) -> bool:
     """Perform one firework or wait a moment; give False when the work is over."""
-    categories = _may_begin(options, state)
+    categories = _may_begin(options, shift)
     if not categories:
         return False
     _enter(options.launch_dir)
     with reachable():
         ran = launch_rocket(launchpad, _fworker(options, categories), strm_lvl="CRITICAL")
     if ran:
-        if state.stopping.gave_back:
+        if shift.stopping.gave_back:
             return False
         if launchpad.trouble is not None:
             raise launchpad.trouble
-        state.performed += 1
-        state.record.note(steps=state.performed)
-        state.full_since = None
-        state.idle_since = time.monotonic()
+        shift.performed += 1
+        shift.record.note(steps=shift.performed)
+        shift.full_since = None
+        shift.idle_since = time.monotonic()
         return True
     if options.search_id and repository.get_search(options.search_id)["state"] != "running":
-        state.reason = "the search has ended"
+        shift.reason = "the search has ended"
         return False
     now = time.monotonic()
-    if now - state.recovered_at > options.recover_every:
-        _recover(repository, launchpad, options, state)
-    if options.max_idle is not None and now - state.idle_since > options.max_idle:
-        state.reason = f"nothing to do for {options.max_idle:g} s"
+    if now - shift.recovered_at > options.recover_every:
+        repair(repository, launchpad, options, shift)
+    if options.max_idle is not None and now - shift.idle_since > options.max_idle:
+        shift.reason = f"nothing to do for {options.max_idle:g} s"
         return False
-    pause = min(options.poll * (1 + (now - state.idle_since) / 10), 5.0)
-    state.stopping.stop.wait(pause)
+    pause = min(options.poll * (1 + (now - shift.idle_since) / 10), 5.0)
+    shift.stopping.stop.wait(pause)
     return True
 
 
-def _may_begin(options: WorkerOptions, state: _State) -> list[str]:
+def _may_begin(options: WorkerOptions, shift: Shift) -> list[str]:
     """Give the kinds of steps that may be begun now: what is likely to fit into the time left.
 
     A worker that has done nothing yet tries whatever comes: no other has more time.
     """
-    if state.limit.is_near():
-        state.reason = "the end of its walltime is near"
+    if shift.limit.is_near():
+        shift.reason = "the end of its walltime is near"
         return []
-    if state.performed == 0:
+    if shift.performed == 0:
         return list(options.categories)
-    fitting = state.durations.fitting(options.categories, state.limit.remaining())
+    fitting = shift.durations.fitting(options.categories, shift.limit.remaining())
     if not fitting:
-        state.reason = "no step is likely to fit into the rest of its walltime"
+        shift.reason = "no step is likely to fit into the rest of its walltime"
     return fitting
 
 
 def _fworker(options: WorkerOptions, categories: list[str]) -> FWorker:
     query = {"spec.search_id": options.search_id} if options.search_id else {}
-    name = f"{os.uname().nodename}-{os.getpid()}"
-    return FWorker(name=name, category=categories, query=query)
+    every = len(categories) == len(KINDS_OF_STEPS)
+    return FWorker(name=fworker_name(), category="" if every else categories, query=query)
 
 
 def _enter(folder: Path) -> None:
@@ -295,12 +159,6 @@ def _enter(folder: Path) -> None:
         raise SiteError(
             f"{folder}: {error.strerror}", remedy="choose another folder with --launch-dir"
         ) from error
-
-
-def _searches(repository: Repository, options: WorkerOptions) -> list[str]:
-    if options.search_id:
-        return [options.search_id]
-    return [s["_id"] for s in repository.list_searches() if s["state"] == "running"]
 
 
 def _follow_parent(parent: int) -> None:

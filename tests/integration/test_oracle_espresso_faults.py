@@ -37,10 +37,14 @@ functional="{functional}" z_valence="4.0" wfc_cutoff="0.0" rho_cutoff="0.0"/></U
 """
 
 PREAMBLE = f"""
-import os, subprocess, sys, time
+import os, re, subprocess, sys, time
 from pathlib import Path
-real = Path({str(REAL)!r}).read_text()
 given = Path("pw.in").read_text()
+title = re.search("title += '(.*)'", given)[1]
+real = Path({str(REAL)!r}).read_text()
+anchor = "     Current dimensions"
+real = real.replace(anchor, "     Title: \\n     " + title + "\\n\\n" + anchor)
+assert title in real
 """
 
 
@@ -155,7 +159,7 @@ print(real if gentle else real.replace("convergence has been achieved", "converg
 
 def test_repairs_come_to_an_end(tmp_path: Path, pseudos: Path) -> None:
     failure(engine(tmp_path, pseudos, DAMAGE["does not converge"][0]), tmp_path)
-    assert len(list((tmp_path / "run").glob("scf-*"))) == 3
+    assert len(list((tmp_path / "run").glob("scf-*"))) == 4
 
 
 def gone(pid: int) -> bool:
@@ -271,7 +275,7 @@ def test_a_full_disk_met_by_aga_is_one(
     def full(*_args: object, **_kwargs: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("aga.oracle.espresso_job.write_input", full)
+    monkeypatch.setattr("aga.oracle.espresso.write_input", full)
     with pytest.raises(DiskFullError):
         engine(tmp_path, pseudos, "print(real)").label(silicon(), tmp_path / "run")
 

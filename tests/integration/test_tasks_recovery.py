@@ -19,7 +19,7 @@ from aga.tasks.launchpad import SearchLaunchPad
 from aga.tasks.perform import perform
 from aga.tasks.recovery import MAX_DEATHS, MAX_DEATHS_OF_CANDIDATE, Recovered, recover
 from aga.tasks.session import open_session
-from aga.tasks.steps import STEPS
+from aga.tasks.steps import STEPS, reference, step_function
 from aga.tasks.worker import WorkerOptions, work
 
 pytestmark = pytest.mark.embedded
@@ -107,7 +107,7 @@ def die_before_planning(search: Any, step: Step) -> None:
     context = performing.StepContext(
         repository=search.repository, settings=search.settings, step=step, attempt=attempt
     )
-    search.repository.complete(attempt, STEPS[step.kind](context))
+    search.repository.complete(attempt, step_function(step.kind)(context))
 
 
 CRASHES: tuple[Callable[[Any, Step], None], ...] = (
@@ -231,12 +231,12 @@ def test_a_worker_that_comes_back_late_changes_nothing(
 ) -> None:
     small_search.drain(until="label")
     step = small_search.planned("label")[0]
-    original = STEPS["label"]
+    original = reference.label
     steps = small_search.repository.collection("steps")
 
     def frozen(context: Any) -> dict[str, Any]:
         """Hang until the lease is over and somebody else has done the step."""
-        monkeypatch.setitem(STEPS, "label", original)  # type: ignore[arg-type] # a dict inside
+        monkeypatch.setattr(reference, "label", original)
         past = {"lease": utcnow() - timedelta(seconds=1)}
         steps.update_one({"_id": step.id}, {"$set": past})
         assert perform(step.id, small_search.launchpad)["state"] == "done"
@@ -244,7 +244,7 @@ def test_a_worker_that_comes_back_late_changes_nothing(
         late: dict[str, Any] = original(context)
         return late
 
-    monkeypatch.setitem(STEPS, "label", frozen)  # type: ignore[arg-type] # a dict inside
+    monkeypatch.setattr(reference, "label", frozen)
     assert perform(step.id, small_search.launchpad)["state"] == "skipped"
     done = small_search.repository.get_step(step.id)
     assert (done.state, done.attempts) == ("done", 2)

@@ -99,17 +99,19 @@ def matches(query: dict[str, Any], doc: Any) -> bool:
         value = doc
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        ((sign, wanted),) = test.items()
-        if sign == "$nin":
-            passed = value not in wanted
-        elif sign == "$eq":
-            passed = value == wanted
-        else:  # comparisons never match null
-            word = {"$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}[sign]
-            passed = value is not None and COMPARE[word](value, wanted)
-        if not passed:
+        if not all(passes(value, sign, wanted) for sign, wanted in test.items()):
             return False
     return True
+
+
+def passes(value: Any, sign: str, wanted: Any) -> bool:
+    if sign == "$nin":
+        return value not in wanted
+    if sign == "$eq":
+        return bool(value == wanted)
+    # comparisons never match null
+    word = {"$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}[sign]
+    return value is not None and bool(COMPARE[word](value, wanted))
 
 
 def refused_at(text: str) -> int | None:

@@ -30,8 +30,10 @@ TEMPLATES = sorted((ROOT / "templates").rglob("*.yaml"))
 SCRIPT = """
 import sys
 from fireworks.utilities.fw_serializers import load_object_from_file
-print(load_object_from_file(sys.argv[1]).get_script_str("/scratch/launch"))
+for name in sys.argv[1:]:
+    print(load_object_from_file(name).get_script_str("/scratch/launch"))
 """
+KINDS = sorted(set(CATEGORIES.values()))
 WORKFLOWS = {"si8.yaml": "si8-tersoff.yaml", "tio2.yaml": "tio2-matsui-akaogi.yaml"}
 
 
@@ -57,7 +59,8 @@ def test_every_folder_has_its_files() -> None:
     assert len(TEMPLATES) >= 4
     assert {path.name for path in (ROOT / "workflows").iterdir()} == set(WORKFLOWS)
     files = {p.relative_to(ROOT / "hpc").as_posix() for p in (ROOT / "hpc").rglob("*.yaml")}
-    assert files == {"my_launchpad.yaml", "my_fworker.yaml", "slurm/my_qadapter.yaml"}
+    slurm = {f"slurm/{head}{kind}.yaml" for kind in KINDS for head in ("", "fworker_")}
+    assert files == {"my_launchpad.yaml", *slurm}
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
@@ -101,27 +104,25 @@ def test_launchpad_loads() -> None:
     assert read_launchpad(path) == ("mongodb://localhost:27017/", "aga", {})
 
 
-def test_fworker_loads() -> None:
-    fworker = FWorker.from_file(str(ROOT / "hpc" / "my_fworker.yaml"))
-    assert set(fworker.category) == set(CATEGORIES.values())
-    assert fworker.query["spec._category"] == {"$in": fworker.category}
+@pytest.mark.parametrize("kind", KINDS)
+def test_fworker_loads(kind: str) -> None:
+    fworker = FWorker.from_file(str(ROOT / "hpc" / "slurm" / f"fworker_{kind}.yaml"))
+    assert fworker.query["spec._category"] == kind
 
 
-def test_queue_adapter_writes_a_script_that_starts_a_worker() -> None:
-    script = subprocess.run(  # FireWorks' loader imports its own tests: not inside pytest
-        [sys.executable, "-c", SCRIPT, str(ROOT / "hpc" / "slurm" / "my_qadapter.yaml")],
-        capture_output=True,
-        check=True,
-        text=True,
+def test_stock_fireworks_writes_scripts_of_the_queue_adapters() -> None:
+    files = [str(ROOT / "hpc" / "slurm" / f"{kind}.yaml") for kind in KINDS]
+    printed = subprocess.run(  # FireWorks' loader imports its own tests: not inside pytest
+        [sys.executable, "-c", SCRIPT, *files], capture_output=True, check=True, text=True
     ).stdout
-    assert "#SBATCH --partition=standard\n" in script
-    assert "#SBATCH --time=24:00:00\n" in script
-    assert "cd /scratch/launch\n" in script
-    assert "--account" not in script
-    assert "$$" not in script
-    assert "export OMP_NUM_THREADS=1\n" in script
-    (line,) = [line for line in script.split("\n") if line.startswith("aga worker ")]
-    assert "--launchpad" in line
+    scripts = printed.split("#!/bin/bash -l")[1:]
+    for kind, script in zip(KINDS, scripts, strict=True):
+        assert "#SBATCH --partition=standard\n" in script
+        assert "cd /scratch/launch\n" in script
+        assert "--account" not in script
+        assert "$$" not in script
+        (line,) = [line for line in script.split("\n") if line.startswith("exec aga worker ")]
+        assert f'--launchpad "$launchpad" --category {kind} ' in line
 
 
 if __name__ == "__main__":

@@ -11,13 +11,8 @@ from pydantic import ValidationError
 
 from aga.config.load import load_settings
 from aga.config.schema import MachineSettings, OracleSettings
-from aga.oracle.espresso_input import (
-    EspressoOptions,
-    cutoffs,
-    few_symmetries,
-    kpoint_grid,
-    reduced_cell,
-)
+from aga.oracle.espresso_input import EspressoOptions, cutoffs, scf_inputs, write_input
+from aga.oracle.lattice import few_symmetries, kpoint_grid, reduced_cell
 from aga.oracle.pseudopotentials import choose_pseudopotentials, read_header
 from aga.oracle.registry import check_oracle
 from aga.structure.candidate import Candidate
@@ -148,12 +143,31 @@ def test_cutoffs_follow_the_files_unless_given(tmp_path: Path) -> None:
         {"pseudopotentials": {"Sj": "x.UPF"}},
         {"input_data": {"atoms": {"nspin": 2}}},
         {"input_data": {"control": {"Calculation": "md"}}},
+        {"input_data": {"system": {"nspin": 2}}},
+        {"input_data": {"system": {"starting_magnetization(1)": 0.5}}},
+        {"magnetic_moments": {"Sj": 1}},
+        {"spin": "up"},
         {"unknown": 1},
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         EspressoOptions.model_validate(options)
+
+
+def test_spin_is_given_per_valence_electron(tmp_path: Path) -> None:
+    files = {el: read_header(upf(tmp_path, f"{el}.pbe.UPF")) for el in ("Fe", "O")}
+    options = EspressoOptions(spin="collinear", magnetic_moments={"Fe": 3})
+    atoms = bulk("FeO", "rocksalt", a=4.3)
+    candidate = Candidate.from_ase(atoms, name="a")
+    inputs = scf_inputs(options, files, tmp_path, candidate)
+    write_input(tmp_path / "pw.in", candidate.to_ase(), inputs, files, "aga-mark")
+    words = (tmp_path / "pw.in").read_text(encoding="utf-8").split()
+    assert words[words.index("nspin") + 2] == "2"
+    assert float(words[words.index("starting_magnetization(1)") + 2]) == 0.75  # of 4 electrons
+    assert float(words[words.index("starting_magnetization(2)") + 2]) == 0.0
+    plain = scf_inputs(EspressoOptions(magnetic_moments={"Fe": 3}), files, tmp_path, candidate)
+    assert "nspin" not in plain["system"]
 
 
 def test_the_grid_is_as_dense_as_asked() -> None:

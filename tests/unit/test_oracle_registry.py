@@ -108,8 +108,10 @@ def test_the_registry_imports_no_engine() -> None:
 
 def test_every_engine_loads_and_shows_its_options() -> None:
     schemas = options_schema()
-    assert set(schemas) == set(engine_names()) == {"tersoff", "matsui-akaogi", "espresso"}
+    programs = {"espresso", "gpaw", "abinit", "cp2k", "vasp", "lammps"}
+    assert set(schemas) == set(engine_names()) == {"tersoff", "matsui-akaogi"} | programs
     assert "kpoint_spacing" in schemas["espresso"]["properties"]
+    assert "pair_style" in schemas["lammps"]["required"]
     assert schemas["tersoff"]["additionalProperties"] is False
 
 

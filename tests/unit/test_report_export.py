@@ -33,7 +33,7 @@ def document(
         cell=DIAMOND.cell.array,
         lineage=lineage,
     )
-    return Found(
+    return Found.of(
         id=f"{search}/{name}",
         search=search,
         stage="result" if reference else "relaxed",

@@ -45,7 +45,7 @@ def found(
         "rank": None,
         "failure": None,
     }
-    return Found(**(values | changes))
+    return Found.of(**(values | changes))
 
 
 def shown(thing: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aga.errors import InputError
-from aga.store.query import parse_sort, parse_where
+from aga.store.query import both, parse_sort, parse_where
 
 E = "reference.energy_per_atom"
 G = "space_group.number"
@@ -29,7 +29,7 @@ G = "space_group.number"
         ("name == g003-017", {"name": {"$eq": "g003-017"}}),
         (
             "energy_per_atom < -4.5 and space_group == 227",
-            {"$and": [{E: {"$lt": -4.5}}, {G: {"$eq": 227}}]},
+            {E: {"$lt": -4.5}, G: {"$eq": 227}},
         ),
         (
             "rank < 1 or rank < 2 and rank < 3",
@@ -44,7 +44,7 @@ G = "space_group.number"
         ("not not rank < 1", {"rank": {"$lt": 1}}),
         (
             "NOT (rank <= 1 OR rank = 3)",
-            {"$and": [{"rank": {"$gt": 1}}, {"rank": {"$nin": [3, None]}}]},
+            {"rank": {"$gt": 1, "$nin": [3, None]}},
         ),
         ("((rank > 1e2))", {"rank": {"$gt": 100}}),
     ],
@@ -92,3 +92,21 @@ def test_orders() -> None:
     assert parse_sort("") == []
     with pytest.raises(InputError, match="did you mean generation"):
         parse_sort("generations")
+
+
+@pytest.mark.parametrize(("one", "other", "joined"), [
+    ({}, {"a": 1}, {"a": 1}),
+    ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+    ({"a": 1}, {"a": 1}, {"a": 1}),
+    ({"a": {"$lt": 2}}, {"a": {"$gt": 1}}, {"a": {"$lt": 2, "$gt": 1}}),
+    ({"a": {"$lt": 2}}, {"a": {"$lt": 1}}, {"$and": [{"a": {"$lt": 2}}, {"a": {"$lt": 1}}]}),
+    ({"a": 1}, {"a": {"$gt": 0}}, {"$and": [{"a": 1}, {"a": {"$gt": 0}}]}),
+    ({"$or": [{"a": 1}, {"b": 1}]}, {"$or": [{"c": 1}, {"d": 1}]},
+     {"$and": [{"$or": [{"a": 1}, {"b": 1}]}, {"$or": [{"c": 1}, {"d": 1}]}]}),
+])  # fmt: skip
+def test_queries_are_joined_flat_where_that_says_the_same(
+    one: dict[str, Any], other: dict[str, Any], joined: dict[str, Any]
+) -> None:
+    before = (dict(one), dict(other))
+    assert both(one, other) == joined
+    assert (one, other) == before

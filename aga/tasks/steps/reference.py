@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,9 @@ from aga.tasks.context import StepContext
 from aga.units import ev_per_a3_from_gpa
 
 __all__ = ["label", "refine", "refined_name"]
+
+SIGNALS_TAKE = 3.0
+"""Seconds within which the processes of a job are told of its end."""
 
 
 def label(context: StepContext) -> dict[str, Any]:
@@ -177,6 +181,7 @@ def _frame(candidate: Candidate, answer: Label, source: str) -> Frame:
 
 
 def _dropped(context: StepContext, error: OracleError) -> dict[str, Any]:
+    _let_signals_arrive(error)
     repository, search_id, name = context.repository, context.search_id, context.step.key
     if context.step.kind == "label":
         repository.mark_failed(search_id, name, error.reason, error.message)
@@ -189,3 +194,13 @@ def _dropped(context: StepContext, error: OracleError) -> dict[str, Any]:
         remedy=error.remedy,
     )
     return {"frame": None, "reason": error.reason, "message": error.message, "evaluations": 1}
+
+
+def _let_signals_arrive(error: OracleError) -> None:
+    """Wait where the program may have died because the whole job is being ended.
+
+    The queue signals all processes of a job; the program may go a moment before this one is told,
+    which then gives the step back instead of blaming the candidate.
+    """
+    if error.reason in {"crashed", "incomplete"} and os.environ.get("SLURM_JOB_ID"):
+        time.sleep(SIGNALS_TAKE)

@@ -1,0 +1,242 @@
+"""Engines that run an external program: label, relaxation in rounds, what is told of both."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aga.config.schema import MachineSettings, OracleSettings
+from aga.errors import OracleError
+from aga.oracle.base import Engine
+from aga.oracle.executables import EXECUTABLES, not_started, raise_problems, split_command
+from aga.oracle.job import Done, Job, Program
+from aga.oracle.lattice import reduced_cell
+from aga.oracle.relaxation import Relaxation
+from aga.oracle.repair import Inputs
+from aga.oracle.runner import Run, mark
+from aga.oracle.validation import Output, check_volume, force_norm, validate
+from aga.structure.candidate import Candidate, FloatArray
+from aga.structure.protocols import Label
+
+__all__ = ["ProgramEngine", "Round", "Step", "best_step"]
+
+RELAX_ROUNDS = 3
+"""Relaxations in a row: plane waves and k-points of each belong to the cell it started from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One structure of a relaxation with what the program says of it."""
+
+    candidate: Candidate
+    output: Output
+
+    def enthalpy(self, pressure: float) -> float:
+        """Give E + pV in eV, for a pressure in eV/Å³; infinite where there is no energy."""
+        energy = self.output.energy
+        return np.inf if energy is None else energy + pressure * self.candidate.volume
+
+    def complete(self) -> bool:
+        """Whether energy, forces and stress are there and finite."""
+        parts = (self.output.energy, self.output.forces, self.output.stress)
+        return all(part is not None and bool(np.isfinite(part).all()) for part in parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A round of a relaxation: ``pressure`` in eV/Å³, ``steps`` it may take at most."""
+
+    pressure: float
+    steps: int
+
+
+class ProgramEngine(Engine, Program):
+    """Common part of engines that run a program in a directory of its own.
+
+    A subclass says what to ask (``inputs``), writes it (``write``), judges how the program
+    ended (``examine``) and reads its answer (``read``); names its repairs (``ladder``) and its
+    command (:data:`aga.oracle.executables.EXECUTABLES`).
+
+    Raises
+    ------
+    aga.errors.MissingExecutableError
+        The command of the machine settings is not there.
+    aga.errors.MissingPseudopotentialError
+        An element has no file.
+    aga.errors.SettingsError
+        The settings do not belong together.
+    """
+
+    stem = "run"
+
+    def __init__(
+        self, settings: OracleSettings, machine: MachineSettings, composition: Mapping[str, int]
+    ) -> None:
+        super().__init__(settings, machine, composition)
+        raise_problems(self.check(self.options, machine, composition))
+
+    @abstractmethod
+    def inputs(self, candidate: Candidate) -> Inputs:
+        """Give what the program is asked for a single point, as plain JSON values."""
+
+    @abstractmethod
+    def read(self, done: Done, candidate: Candidate) -> Output:
+        """Read energy, forces and stress of a run that came to its end.
+
+        Raises
+        ------
+        aga.errors.OracleError
+            ``garbage`` where the output can't be read or belongs to another structure.
+        """
+
+    def facts(self, done: Done) -> dict[str, Any]:
+        """Give what is worth keeping with a label, beside what all engines keep."""
+        return {key: done.inputs["kpoints"]["grid"] for key in ("kpoints",) if key in done.inputs}
+
+    def command(self) -> list[str]:
+        """Give the command of the machine settings."""
+        return list(split_command(getattr(self.machine, EXECUTABLES[self.name].setting)))
+
+    def missing(self, ended: Run) -> None:
+        """Raise what is missing where the command could not be started."""
+        not_started(self.name, self.machine, ended)
+
+    def label(self, candidate: Candidate, run_dir: Path) -> Label:
+        """Run a single point; see :class:`aga.structure.protocols.Oracle`.
+
+        A run that fails is tried again with the repairs of the ``ladder``, within the time
+        limit of the job; ``details["repairs"]`` names those used, ``details["sha256"]`` is the
+        hash of structure and settings.
+
+        Raises
+        ------
+        aga.errors.OracleError
+            No usable result, with the reason.
+        aga.errors.DiskFullError
+            No space left for the run directory.
+        """
+        start = time.perf_counter()
+        job = Job(self, run_dir, self.stem, self.settings.timeout)
+        reduced, _ = reduced_cell(candidate)
+        done = job.run(reduced, self.inputs(reduced))
+        output = self._accepted(done, reduced, self.settings.max_force)
+        job.finished(done.directory)
+        assert output.energy is not None  # noqa: S101 - shown by validate, for the type checker
+        assert output.forces is not None  # noqa: S101 - shown by validate, for the type checker
+        return Label(
+            energy=output.energy,
+            forces=output.forces,
+            stress=output.stress,
+            evaluations=1,
+            seconds=time.perf_counter() - start,
+            details={
+                "engine": self.name,
+                **self.facts(done),
+                "sha256": done.seal.sha256,
+                "runs": job.runs,
+                "repairs": job.repairs,
+                "max_force": force_norm(output.forces),
+            },
+        )
+
+    def relax(
+        self, candidate: Candidate, run_dir: Path, *, pressure: float
+    ) -> tuple[Candidate, Label]:
+        """Relax atoms and cell in rounds, each with a fresh single point after it.
+
+        In a round the basis and the k-points stay those of the cell it started from; so it is
+        repeated from its own result until a fresh single point has the forces and the stress
+        asked for. Each run of the program has the time limit of a job. ``pressure`` in eV/Å³;
+        see :meth:`aga.oracle.base.Engine.relax`.
+        """
+        start = time.perf_counter()
+        now, spent, steps = candidate, 0, self.settings.relax_steps
+        best: tuple[float, Candidate, Label, bool] | None = None
+        for _ in range(RELAX_ROUNDS):
+            now, calls = self.relax_round(now, run_dir, Round(pressure=pressure, steps=steps))
+            check_volume(now.volume, candidate.volume, where=f"{self.name}: {candidate.name}")
+            label = self.label(now, run_dir)
+            spent, steps = spent + calls + 1, steps - calls
+            converged = _residual(label, now, pressure) <= self.settings.relax_force
+            enthalpy = label.energy + pressure * now.volume
+            if best is None or converged or enthalpy < best[0]:
+                best = (enthalpy, now, label, converged)
+            if converged or steps <= 0:
+                break
+        assert best is not None  # noqa: S101 - there is at least one round
+        _, relaxed, label, converged = best
+        return relaxed, Label(
+            energy=label.energy,
+            forces=label.forces,
+            stress=label.stress,
+            evaluations=spent,
+            seconds=time.perf_counter() - start,
+            details=label.details | {"converged": converged},
+        )
+
+    def relax_round(
+        self, candidate: Candidate, run_dir: Path, task: Round
+    ) -> tuple[Candidate, int]:
+        """Relax once; give the best structure and the evaluations spent.
+
+        Here by single points with an optimizer outside; engines whose program relaxes well by
+        itself let it. A single point that fails ends the round, and what went before is kept.
+        """
+        reduced, operation = reduced_cell(candidate)
+        inputs = self.inputs(reduced)
+        calls = 0
+
+        def evaluate(structure: Candidate) -> Output:
+            nonlocal calls
+            job = Job(self, run_dir, "relax", self.settings.timeout)
+            done = job.run(structure, inputs)
+            calls += 1
+            output = self._accepted(done, structure, None)
+            job.finished(done.directory)
+            return output
+
+        relaxation = Relaxation(self.name, reduced, task.pressure, evaluate)
+        try:
+            _, found, _ = relaxation.run(self.settings.relax_force, task.steps)
+        except OracleError:
+            if relaxation.best is None:
+                raise
+            found = relaxation.best[1]
+        return candidate.moved(found.positions, np.linalg.inv(operation) @ found.cell), calls
+
+    def _accepted(self, done: Done, candidate: Candidate, max_force: float | None) -> Output:
+        try:
+            output = self.read(done, candidate)
+            validate(
+                output,
+                candidate,
+                max_force=max_force,
+                needs_stress=True,
+                source=self.name,
+            )
+        except OracleError as error:
+            error.facts.setdefault("directory", str(done.directory))
+            mark(done.directory, "failed", reason=error.reason)
+            raise
+        return output
+
+
+def best_step(history: list[Step], pressure: float, *, arrived: bool) -> Step:
+    """Give the last step of a finished relaxation, of another the one of lowest enthalpy."""
+    if arrived:
+        return history[-1]
+    return min(history, key=lambda step: step.enthalpy(pressure))
+
+
+def _residual(label: Label, candidate: Candidate, pressure: float) -> float:
+    """Give the largest force on an atom, or on the cell per atom: V(σ + p)/n, in eV/Å or eV."""
+    stress: FloatArray = label.stress if label.stress is not None else np.zeros(6)
+    excess = stress + pressure * np.array([1, 1, 1, 0, 0, 0])
+    on_cell = float(np.abs(excess).max()) * candidate.volume / len(candidate)
+    return max(force_norm(label.forces), on_cell)
