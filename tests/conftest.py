@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,7 @@ ABSENT: dict[str, Callable[[], str | None]] = {
     "cp2k": lambda: _no_program("cp2k"),
     "abinit": lambda: _no_program("abinit"),
     "lammps": lambda: _no_program("lmp"),
+    "vasp": lambda: None if find_spec("custodian") else "custodian is not installed",
     "embedded": _no_embedded,
     "shared_data": _no_shared_data,
     "slurm": _no_slurm,

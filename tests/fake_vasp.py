@@ -57,7 +57,7 @@ def main(fault: str) -> int:
     if fault == "other atoms":
         text = text.replace("Si", "Ge")
     Path("vasprun.xml").write_text(text)
-    Path("OUTCAR").write_text(" General timing and accounting informations for this job:\n")
+    Path("OUTCAR").write_text(" General timing and accounting\n")
     return 0
 
 

@@ -22,7 +22,7 @@ UNEXPECTED = 1
 USAGE = 2
 
 MODULES = (
-    *("settings", "run", "submit", "jobs", "ask", "structures", "train", "evaluate"),
+    *("settings", "run", "submit", "jobs", "ask", "timeline", "structures", "train", "evaluate"),
     *("potential", "tune", "database", "doctor", "bench"),
 )
 """Modules of this package that add commands with their ``register(app)``, as the help has them."""

@@ -23,7 +23,7 @@ from aga.oracle.dft import DftOptions, Positive, kpoints
 from aga.oracle.executables import PSEUDOPOTENTIALS, check_command, wrong_program
 from aga.oracle.job import Done, how_it_ended, tail
 from aga.oracle.program_engine import ProgramEngine
-from aga.oracle.repair import ONCE_MORE, AtLeast, AtMost, Inputs, Ladder, Repair
+from aga.oracle.repair import ONCE_MORE, Ceiling, Floor, Inputs, Ladder, Repair
 from aga.oracle.runner import Run
 from aga.oracle.validation import Output
 from aga.structure.candidate import Candidate
@@ -63,12 +63,12 @@ LADDER = Ladder(
         Repair(
             name="gentler mixing, more steps",
             after=re.compile(r"not_converged"),
-            changes={"cycle": {"nstep": AtLeast(value=150), "diemix": AtMost(value=0.3)}},
+            changes={"cycle": {"nstep": Floor(value=150), "diemix": Ceiling(value=0.3)}},
         ),
         Repair(
             name="another mixing (conjugate gradients on the potential)",
             after=re.compile(r"not_converged"),
-            changes={"cycle": {"nstep": AtLeast(value=200), "iscf": 5}},
+            changes={"cycle": {"nstep": Floor(value=200), "iscf": 5}},
         ),
         Repair(
             name="another diagonalisation (LOBPCG)",

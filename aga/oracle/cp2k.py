@@ -21,7 +21,7 @@ from aga.oracle.cp2k_input import Cp2kOptions, check_sets, scf_inputs, write_inp
 from aga.oracle.executables import check_command, wrong_program
 from aga.oracle.job import Done, how_it_ended, tail
 from aga.oracle.program_engine import ProgramEngine
-from aga.oracle.repair import ONCE_MORE, AtLeast, AtMost, Inputs, Ladder, Repair
+from aga.oracle.repair import ONCE_MORE, Ceiling, Floor, Inputs, Ladder, Repair
 from aga.oracle.runner import Run
 from aga.oracle.validation import Output
 from aga.structure.candidate import Candidate, FloatArray
@@ -36,12 +36,12 @@ LADDER = Ladder(
         Repair(
             name="gentler mixing, more steps",
             after=re.compile(r"not_converged"),
-            changes={"cycle": {"alpha": AtMost(value=0.15), "max_scf": AtLeast(value=200)}},
+            changes={"cycle": {"alpha": Ceiling(value=0.15), "max_scf": Floor(value=200)}},
         ),
         Repair(
             name="another mixing (Pulay)",
             after=re.compile(r"not_converged"),
-            changes={"cycle": {"method": "PULAY_MIXING", "max_scf": AtLeast(value=300)}},
+            changes={"cycle": {"method": "PULAY_MIXING", "max_scf": Floor(value=300)}},
         ),
         Repair(
             name="plain mixing, many steps",
@@ -49,8 +49,8 @@ LADDER = Ladder(
             changes={
                 "cycle": {
                     "method": "DIRECT_P_MIXING",
-                    "alpha": AtMost(value=0.1),
-                    "max_scf": AtLeast(value=500),
+                    "alpha": Ceiling(value=0.1),
+                    "max_scf": Floor(value=500),
                 }
             },
         ),

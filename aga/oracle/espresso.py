@@ -23,7 +23,7 @@ from aga.oracle.job import Done, Job
 from aga.oracle.lattice import reduced_cell
 from aga.oracle.program_engine import ProgramEngine, Round, best_step
 from aga.oracle.pseudopotentials import choose_pseudopotentials
-from aga.oracle.repair import ONCE_MORE, AtLeast, AtMost, Inputs, Ladder, Repair, changed
+from aga.oracle.repair import ONCE_MORE, Ceiling, Floor, Inputs, Ladder, Repair, changed
 from aga.oracle.runner import Run
 from aga.oracle.validation import Output
 from aga.structure.candidate import Candidate
@@ -46,8 +46,8 @@ LADDER = Ladder(
             after=re.compile(r"not_converged"),
             changes={
                 "electrons": {
-                    "mixing_beta": AtMost(value=0.2),
-                    "electron_maxstep": AtLeast(value=200),
+                    "mixing_beta": Ceiling(value=0.2),
+                    "electron_maxstep": Floor(value=200),
                 }
             },
         ),
@@ -56,9 +56,9 @@ LADDER = Ladder(
             after=re.compile(r"not_converged"),
             changes={
                 "electrons": {
-                    "mixing_beta": AtMost(value=0.1),
+                    "mixing_beta": Ceiling(value=0.1),
                     "mixing_mode": "local-TF",
-                    "electron_maxstep": AtLeast(value=300),
+                    "electron_maxstep": Floor(value=300),
                 }
             },
         ),
@@ -68,8 +68,8 @@ LADDER = Ladder(
             changes={"electrons": {"startingpot": "file"}},
             warm_up={
                 "control": {"disk_io": "low", "tprnfor": False, "tstress": False},
-                "system": {"degauss": AtLeast(value=0.05)},
-                "electrons": {"conv_thr": AtLeast(value=1e-5), "startingpot": "atomic"},
+                "system": {"degauss": Floor(value=0.05)},
+                "electrons": {"conv_thr": Floor(value=1e-5), "startingpot": "atomic"},
             },
         ),
         Repair(

@@ -23,7 +23,7 @@ from aga.oracle.executables import PSEUDOPOTENTIALS, check_command, wrong_progra
 from aga.oracle.job import Done, Job, how_it_ended, tail
 from aga.oracle.lattice import reduced_cell
 from aga.oracle.program_engine import ProgramEngine, Round, Step, best_step
-from aga.oracle.repair import ONCE_MORE, AtLeast, AtMost, Inputs, Ladder, Repair
+from aga.oracle.repair import ONCE_MORE, Ceiling, Floor, Inputs, Ladder, Repair
 from aga.oracle.runner import Run
 from aga.oracle.validation import Output
 from aga.structure.candidate import Candidate
@@ -44,9 +44,9 @@ LADDER = Ladder(
             after=re.compile(r"not_converged"),
             changes={
                 "cycle": {
-                    "beta": AtMost(value=0.03),
-                    "weight": AtLeast(value=100.0),
-                    "maxiter": AtLeast(value=600),
+                    "beta": Ceiling(value=0.03),
+                    "weight": Floor(value=100.0),
+                    "maxiter": Floor(value=600),
                 }
             },
         ),

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from aga.errors import OracleError
 
-__all__ = ["ONCE_MORE", "REPAIRABLE", "AtLeast", "AtMost", "Inputs", "Ladder", "Repair", "changed"]
+__all__ = ["ONCE_MORE", "REPAIRABLE", "Ceiling", "Floor", "Inputs", "Ladder", "Repair", "changed"]
 
 Inputs = dict[str, dict[str, Any]]
 """What a program is told: sections, each with its entries. Plain JSON values."""
@@ -26,14 +26,14 @@ REPAIRABLE = frozenset({"not_converged", "crashed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AtMost:
+class Ceiling:
     """A number that is lowered to ``value`` unless it is lower already."""
 
     value: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AtLeast:
+class Floor:
     """A number that is raised to ``value`` unless it is higher already."""
 
     value: float
@@ -50,7 +50,7 @@ class Repair:
     after
         Symptom: looked for in the reason and the message of the failure.
     changes
-        Entries of the input by section; :class:`AtMost` and :class:`AtLeast` leave a user's own
+        Entries of the input by section; :class:`Ceiling` and :class:`Floor` leave a user's own
         value where that goes further.
     warm_up
         Entries of a run that goes before in the same directory, whose energy is not used.
@@ -129,8 +129,8 @@ def changed(inputs: Inputs, changes: Mapping[str, Mapping[str, Any]]) -> Inputs:
 
 
 def _resolved(before: Any, value: Any) -> Any:  # noqa: ANN401 - any entry of an input
-    if isinstance(value, AtMost):
+    if isinstance(value, Ceiling):
         return value.value if before is None else min(before, value.value)
-    if isinstance(value, AtLeast):
+    if isinstance(value, Floor):
         return value.value if before is None else max(before, value.value)
     return value

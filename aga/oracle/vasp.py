@@ -22,7 +22,7 @@ from aga.oracle.executables import check_command, wrong_program
 from aga.oracle.job import Done, Job, how_it_ended, tail
 from aga.oracle.lattice import reduced_cell
 from aga.oracle.program_engine import ProgramEngine, Round, Step, best_step
-from aga.oracle.repair import ONCE_MORE, AtLeast, Inputs, Repair, changed
+from aga.oracle.repair import ONCE_MORE, Floor, Inputs, Repair, changed
 from aga.oracle.runner import Run
 from aga.oracle.validation import Output
 from aga.oracle.vasp_input import (
@@ -56,7 +56,7 @@ class Vasp(ProgramEngine):
             Repair(
                 name="all bands at once, more steps",
                 after=re.compile(r"not_converged"),
-                changes={"incar": {"ALGO": "All", "NELM": AtLeast(value=300)}},
+                changes={"incar": {"ALGO": "All", "NELM": Floor(value=300)}},
             ),
             ONCE_MORE,
         ),

@@ -46,8 +46,8 @@ class Case:
     ``precision``: eV/atom within which equivalent structures agree (a plane-wave method works
     on grids); ``force_error`` (eV/Å) and ``stress_error`` (eV/Å³): within which they are the
     derivatives of its energy, measured over ``move`` (Å) and ``strain``: small for a potential with
-    a cutoff, large for one that is converged to some digits; ``steps``: more than the relaxation needs; ``marker``: of what must
-    be installed; ``machine``: its settings, made in a folder.
+    a cutoff, large for one that is converged to some digits; ``steps``: more than the relaxation
+    needs; ``marker``: of what must be installed; ``machine``: its settings, made in a folder.
     """
 
     engine: str
@@ -213,7 +213,13 @@ CASES = {
     ),
     # Its energies are a stand-in's; what is shown is the way there and back.
     "vasp": Case(
-        "vasp", silicon, {"kpoint_spacing": 0.7}, precision=1e-7, steps=60, machine=fake_vasp
+        "vasp",
+        silicon,
+        {"kpoint_spacing": 0.7},
+        precision=1e-7,
+        steps=60,
+        marker="vasp",
+        machine=fake_vasp,
     ),
 }
 

@@ -33,9 +33,7 @@ POTCAR = """\
  End of Dataset
 """
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("custodian") is None, reason="custodian is not installed"
-)
+pytestmark = pytest.mark.vasp
 
 
 def potcars(folder: Path, *names: str) -> Path:

@@ -17,7 +17,7 @@ from aga.oracle.espresso import Espresso
 from aga.oracle.gpaw import Gpaw
 from aga.oracle.job import LOG, Job, Program
 from aga.oracle.lammps import Lammps
-from aga.oracle.repair import ONCE_MORE, AtLeast, AtMost, Inputs, Ladder, Repair, changed
+from aga.oracle.repair import ONCE_MORE, Ceiling, Floor, Inputs, Ladder, Repair, changed
 from aga.oracle.runner import Run
 from aga.oracle.seal import FILE, hashes, seal_of
 from aga.oracle.vasp import Vasp
@@ -41,7 +41,7 @@ sys.exit(0 if steps >= 30 else 3)
 GENTLER = Repair(
     name="gentler",
     after=re.compile("not_converged"),
-    changes={"cycle": {"mixing": AtMost(value=0.2), "steps": AtLeast(value=20)}},
+    changes={"cycle": {"mixing": Ceiling(value=0.2), "steps": Floor(value=20)}},
 )
 LONGER = Repair(
     name="longer",
