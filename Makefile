@@ -54,6 +54,7 @@ generated: $(VENV)/.installed-test  ## rewrite the tables of docs/reference and 
 	$(BIN)/python tests/unit/test_docs_settings.py
 	$(BIN)/python tests/unit/test_docs_commands.py
 	$(BIN)/python tests/unit/test_docs_files.py
+	$(BIN)/python tests/unit/test_oracle_page.py
 
 clean:  ## remove the environment and the demo's results
 	rm -rf $(VENV) aga-demo

@@ -29,7 +29,7 @@ def _queries(document: Mapping[str, Any]) -> Table:
     table = _table(title, "query", "s", "found", "by the index")
     for row in document["queries"]:
         used = row["indexes"]
-        told = "" if used is None else ", ".join(used) or "none: reads all"
+        told = "" if used is None else ", ".join(used) or "none that it tells"
         style = "red" if row["seconds"] > document["target_s"] else ""
         table.add_row(row["query"], f"{row['seconds']:.3f}", str(row["found"]), told, style=style)
     return table

@@ -199,10 +199,12 @@ class OracleSettings(Section):
 
     engine: str = Field(
         "auto",
-        description="tersoff, matsui-akaogi, espresso, …; auto: an analytic potential that "
-        "knows all elements, else espresso",
+        description="tersoff, matsui-akaogi, espresso, gpaw, abinit, cp2k, vasp, lammps, or "
+        "module:Class; auto: an analytic potential that knows all elements, else espresso",
     )
-    timeout: Positive = Field(3600.0, description="seconds one reference job may take")
+    timeout: Positive = Field(
+        3600.0, description="seconds one reference job may take, its repairs included"
+    )
     relax_steps: int = Field(300, ge=1, description="steps of a final relaxation")
     relax_force: Positive = Field(0.01, description="eV/Å at which a final relaxation ends")
     max_force: Positive = Field(100.0, description="eV/Å; a label above is refused")

@@ -11,8 +11,6 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from aga.errors import DatabaseUnavailableError, InputError
 from aga.store.documents import Document
@@ -138,6 +136,9 @@ def read_launchpad(path: Path) -> tuple[str, str, dict[str, Any]]:
     aga.errors.InputError
         The file is missing or is not a launchpad.
     """
+    from ruamel.yaml import YAML  # noqa: PLC0415 - most commands read no such file
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
     try:
         data = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
 import psutil
 
-from aga.structure.candidate import Candidate
-from aga.structure.protocols import Label
+if TYPE_CHECKING:
+    from aga.structure.candidate import Candidate
+    from aga.structure.protocols import Label
+
 
 __all__ = [
     "CATEGORIES",
@@ -98,10 +99,8 @@ def plain(value: Any, *, finite: bool = True) -> Any:  # noqa: ANN401 - JSON val
     """
     if isinstance(value, Mapping):
         return {str(key): plain(item, finite=finite) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tolist"):  # NumPy's; not imported, so that asking for a list is quick
         return plain(value.tolist(), finite=finite)
-    if isinstance(value, np.generic):
-        return plain(value.item(), finite=finite)
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item, finite=finite) for item in value]
     if isinstance(value, float):

@@ -6,10 +6,13 @@ ask the database. So nothing here needs the potential, the settings, NumPy or AS
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+import pymongo.synchronous.monitor as driver
 
 from aga.store.connect import connect
 from aga.store.handle import SearchHandle
@@ -51,6 +54,7 @@ def glance(
     aga.errors.NotFoundError
         There is no such search.
     """
+    _end_at_once()
     reader = Glance(connect(uri, launchpad))
     try:
         # A handle asks a repository for nothing that a glance has not.
@@ -58,3 +62,15 @@ def glance(
         yield SearchHandle(repository, reader.resolve_search(search))
     finally:
         reader.close()
+
+
+def _end_at_once() -> None:
+    """Let the process end without waiting for threads of the driver that watch servers.
+
+    They sleep half a second at a time, as long as all the rest of a command takes, and the driver
+    waits for them at the end of a process. They are daemons and hold nothing that is lost.
+    """
+    # An attribute of the driver's own: where another version has none, the end takes longer.
+    wait = getattr(driver, "_shutdown_resources", None)
+    if wait is not None:
+        atexit.unregister(wait)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo import DESCENDING
 
 import aga
-from aga.config.schema import Settings
 from aga.errors import NotFoundError
 from aga.store.base import Store
 from aga.store.documents import SCHEMA, Document, plain, utcnow
 from aga.store.retry import redact
+
+if TYPE_CHECKING:
+    from aga.config.schema import Settings
 
 __all__ = ["Searches"]
 

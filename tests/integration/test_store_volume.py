@@ -22,7 +22,7 @@ from aga.store.sizes import LIMIT, largest_documents
 
 pytestmark = pytest.mark.embedded
 
-HEAVY = "torch matplotlib pandas scipy pymatgen fireworks numba pyxtal"
+HEAVY = "numpy ase torch matplotlib pandas scipy pymatgen fireworks numba pyxtal"
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "$lt": lambda a, b: a is not None and a < b,

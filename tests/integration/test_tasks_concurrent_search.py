@@ -18,6 +18,7 @@ from aga.store.repository import Repository
 from aga.structure.fingerprint import cosine_distances
 from aga.tasks.perform import perform
 from aga.tasks.recovery import recover
+from aga.tasks.worker import WorkerOptions, work
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 
@@ -106,6 +107,23 @@ def test_generations_are_bred_while_labels_are_computed(new_search: Callable[...
     assert beside, "nothing was bred while the reference method was at work"
     assert {s.worker.pid for s in labels} == {workers[1].pid}
     assert {s.worker.pid for s in breeds} == {workers[0].pid}
+
+
+def test_searches_share_a_database_and_its_workers(new_search: Callable[..., Any]) -> None:
+    first = new_search(search=CONCURRENT)
+    second = new_search(search={"seed": 4})
+    for search in (first, second):
+        search.add()
+    options = WorkerOptions(launch_dir=first.folder / "launches", max_idle=1.0)
+    work(first.repository, first.launchpad, options)
+    assert (first.state, second.state) == ("finished", "finished")
+    for search in (first, second):
+        names = [step.key for step in ended(search, "label")]
+        assert sorted(names) == sorted(
+            frame.name
+            for frame in search.repository.frames(search.id)
+            if not frame.name.endswith(".ref")
+        )
 
 
 def test_islands_of_the_sequential_schedule_learn_of_each_other(
