@@ -60,19 +60,28 @@ def call(operation: Callable[[], T], *, patience: float) -> T:
     aga.errors.InputError
         The server refuses the user or the address.
     """
+    try:
+        return _repeated(operation, patience)
+    except PyMongoError as error:
+        known = translate(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _repeated(operation: Callable[[], T], patience: float) -> T:
+    try:
+        return operation()
+    except PyMongoError as error:
+        if not is_transient(error):
+            raise
     retrying = Retrying(
         retry=retry_if_exception(is_transient),
         stop=stop_after_delay(patience),
         wait=wait_exponential(multiplier=0.05, max=3.0),
         reraise=True,
     )
-    try:
-        return retrying(operation)
-    except PyMongoError as error:
-        known = translate(error)
-        if known is None:
-            raise
-        raise known from error
+    return retrying(operation)
 
 
 def is_transient(error: BaseException) -> bool:

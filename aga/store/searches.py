@@ -145,13 +145,14 @@ class Searches(Store):
         self.update_search(search_id, fields, expect={"state": {"$in": ["failed", "stopped"]}})
         return failed
 
-    def count_reference(self, search_id: str) -> int:
+    def count_reference(self, search_id: str, *, refined: bool = True) -> int:
         """Count the reference method's evaluations and store both counts with the search.
 
         Counted from the ended steps, so that counting twice changes nothing: a ``label`` step
         counts the ``evaluations`` of its result (or of its error), 1 where it names none. The
         sum over iterations in which every step has ended, and to which none is added any more,
-        is kept in ``settled``, so that the cost does not grow with the search.
+        is kept in ``settled``, so that the cost does not grow with the search. Without ``refined``
+        only those of the loop are counted.
 
         Returns
         -------
@@ -165,8 +166,10 @@ class Searches(Store):
             {"search_id": search_id, "kind": "label", "iteration": {"$gt": before["iteration"]}},
         )
         calls = before["calls"] + _evaluations(steps)
-        refined = self.find("steps", {"search_id": search_id, "kind": "refine"})
-        fields = {"reference_calls": calls, "refine_calls": _evaluations(refined)}
+        fields = {"reference_calls": calls}
+        if refined:
+            relaxed = self.find("steps", {"search_id": search_id, "kind": "refine"})
+            fields["refine_calls"] = _evaluations(relaxed)
         if any(search[key] != value for key, value in fields.items()):
             self.update_search(search_id, fields)
         settled = _settled(before, steps)

@@ -62,16 +62,12 @@ class CarefulCollection:
         replacement: Mapping[str, Any],
         *,
         upsert: bool = False,
-    ) -> Document | None:
-        """Replace one document that matches, or insert it; give what was there before."""
-        for _ in range(TRIES):
-            found = self._collection.find_one(filter)
-            if found is None:
-                self._collection.replace_one(filter, replacement, upsert=upsert)
-                return None
-            if self._collection.replace_one(_the_same(found, filter), replacement).matched_count:
-                return found
-        return None
+    ) -> None:
+        """Replace the document of a name, or insert it.
+
+        What was there before is not given: FireWorks does not look at it.
+        """
+        self._collection.replace_one(filter, replacement, upsert=upsert)
 
     def update_one(
         self,
@@ -80,12 +76,12 @@ class CarefulCollection:
         *,
         upsert: bool = False,
     ) -> Any:  # noqa: ANN401 - the driver's result
-        """Change one document that matches, found by an index of its own first."""
+        """Change one document that matches, found by its name first where more is asked of it."""
         key = {name: filter[name] for name in KEYS if name in filter}
-        found = self._collection.find_one(key, {"_id": 1}) if key and not upsert else None
-        if found is None:
+        if not key or upsert or len(key) == len(filter):
             return self._collection.update_one(filter, update, upsert=upsert)
-        return self._collection.update_one(_the_same(found, filter), update)
+        found = self._collection.find_one(key, {"_id": 1})
+        return self._collection.update_one(_the_same(found or {"_id": None}, filter), update)
 
 
 def _the_same(found: Document, filter_: Mapping[str, Any]) -> Document:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+from fireworks.core.firework import Firework
 from fireworks.core.launchpad import LaunchPad
 from pymongo import DESCENDING, ReturnDocument
 from pymongo.errors import PyMongoError
@@ -22,6 +23,9 @@ __all__ = ["LIVE_STATES", "SearchLaunchPad", "reachable"]
 LIVE_STATES = ("READY", "WAITING", "RESERVED", "RUNNING")
 """Firework states in which somebody has it in hand or will take it."""
 
+
+HELD = frozenset({"DEFUSED", "PAUSED", "ARCHIVED"})
+"""States in which a user, or a repair, has put a firework aside."""
 
 FIRST = 100
 """Ready fireworks among which a worker looks for one that fits, before it asks the server to."""
@@ -126,6 +130,26 @@ class SearchLaunchPad(LaunchPad):  # type: ignore[misc] # FireWorks is untyped
         change = {"$set": {"state": "RESERVED", "updated_on": datetime.now(UTC)}}
         ready = {"_id": document["_id"], "state": "READY"}
         return bool(self.fireworks.update_one(ready, change).matched_count)
+
+    def _refresh_wf(self, fw_id: int) -> None:
+        """Bring firework and workflow of a step to the state of its launches.
+
+        A workflow of one firework needs neither FireWorks' lock nor the documents rewritten; it
+        takes a third of the commands.
+        """
+        fields = ["state", "launches", "spec.step_id"]
+        firework = self.fireworks.find_one({"fw_id": fw_id}, fields)
+        if firework is None or "step_id" not in firework["spec"] or firework["state"] in HELD:
+            super()._refresh_wf(fw_id)
+            return
+        launches = self.launches.find({"launch_id": {"$in": firework["launches"]}}, ["state"])
+        states = [launch["state"] for launch in launches]
+        state = max(states, key=lambda one: Firework.STATE_RANKS[one], default="READY")
+        change = {"state": state, "updated_on": datetime.now(UTC).isoformat()}
+        self.fireworks.update_one({"fw_id": fw_id}, {"$set": change})
+        self.workflows.update_one(
+            {"nodes": fw_id}, {"$set": {**change, f"fw_states.{fw_id}": state}}
+        )
 
     def ping_launch(self, launch_id: int, ptime: Any = None, checkpoint: Any = None) -> None:  # noqa: ANN401 - FireWorks' signature
         """Note that a launch is alive, unless it has only just begun.

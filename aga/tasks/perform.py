@@ -139,7 +139,7 @@ def perform(step_id: str, launchpad: LaunchPad) -> dict[str, Any]:
         note_trouble(repository, step.search_id, None)
     log.info("%s: %s after %.1f s", step_id, state, time.monotonic() - began)
     if step.category == "oracle":
-        repository.count_reference(step.search_id)
+        repository.count_reference(step.search_id, refined=step.kind == "refine")
     advance(repository, ours, step.search_id)
     return {"step_id": step_id, "state": state}
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from fireworks import Firework, FWorker, Workflow
+from fireworks import Firework, FWAction, FWorker, LaunchPad, Workflow
 
 from aga.tasks.collections import CarefulCollection, fits, is_plain
 from aga.tasks.firetasks import StartTask
@@ -53,12 +53,38 @@ def test_many_clients_claim_each_document_once(embedded_database: str) -> None:
 
 def test_a_replacement_is_inserted_where_there_is_none(launchpad: SearchLaunchPad) -> None:
     launches: Any = launchpad.launches
-    assert launches.find_one_and_replace({"launch_id": 7}, {"launch_id": 7, "n": 1}) is None
+    launches.find_one_and_replace({"launch_id": 7}, {"launch_id": 7, "n": 1})
     assert launches.count_documents({}) == 0
-    launches.find_one_and_replace({"launch_id": 7}, {"launch_id": 7, "n": 1}, upsert=True)
-    before = launches.find_one_and_replace({"launch_id": 7}, {"launch_id": 7, "n": 2}, upsert=True)
-    assert before["n"] == 1
-    assert [d["n"] for d in launches.find({"launch_id": 7})] == [2]
+    for n in (1, 2):
+        launches.find_one_and_replace({"launch_id": 7}, {"launch_id": 7, "n": n}, upsert=True)
+        assert [d["n"] for d in launches.find({"launch_id": 7})] == [n]
+
+
+def test_an_update_keeps_its_conditions(launchpad: SearchLaunchPad) -> None:
+    launches: Any = launchpad.launches
+    launches.insert_one({"launch_id": 7, "state": "COMPLETED", "n": 1})
+    change = {"$set": {"n": 2}}
+    running = {"launch_id": 7, "state": "RUNNING"}
+    assert launches.update_one(running, change).matched_count == 0
+    assert launches.update_one({"launch_id": 8, "state": "RUNNING"}, change).matched_count == 0
+    assert launches.update_one({"launch_id": 7}, change).matched_count == 1
+
+
+def test_firework_and_workflow_follow_the_launch(launchpad: SearchLaunchPad) -> None:
+    """What stock FireWorks shows of a step is what happened to it."""
+    for number, (state, step_id) in enumerate([("COMPLETED", "s/a"), ("FIZZLED", "s/b")]):
+        fw_id = add(launchpad, step_id=step_id)
+        firework, launch_id = launchpad.checkout_fw(FWorker("node"), f"launch-{number}")
+        assert firework.fw_id == fw_id
+        for expected in ("RUNNING", state):
+            if expected != "RUNNING":
+                launchpad.complete_launch(launch_id, FWAction(stored_data={"n": 1}), expected)
+            stock = LaunchPad(**launchpad.to_dict())
+            workflow = stock.get_wf_by_fw_id(fw_id)
+            assert (workflow.state, workflow.fws[0].state) == (expected, expected)
+            assert workflow.fw_states == {fw_id: expected}
+        rerun = stock.rerun_fw(fw_id) if state == "FIZZLED" else []
+        assert rerun == ([fw_id] if state == "FIZZLED" else [])
 
 
 def test_the_first_that_fits_is_taken_and_no_other(launchpad: SearchLaunchPad) -> None:

@@ -26,7 +26,7 @@ def candidates_of(context: StepContext, iteration: int) -> list[Relaxed]:
 def acquire_picks(context: StepContext) -> dict[str, Any]:
     """Choose the candidates for the reference method."""
     repository, search_id, settings = context.repository, context.search_id, context.settings.search
-    calls = repository.count_reference(search_id)
+    calls = repository.count_reference(search_id, refined=False)
     prints: dict[str, FloatArray] = {}
     under_way: list[Candidate] = []
     number = None
