@@ -95,6 +95,15 @@ def test_documents_have_the_keys_described(
     assert not missing
 
 
+def test_the_ladder_of_the_page_mixes_gentler_and_keeps_the_physics() -> None:
+    (text,) = blocks(OWN, "python ladder")
+    found: dict[str, Any] = {}
+    exec(text, found)  # noqa: S102 - the page's own lines
+    first = found["LADDER"].repairs[0]
+    assert first.after.search("not_converged: 100 steps")
+    assert found["LADDER"].kept == {"kpoints.grid", "basis.cutoff"}
+
+
 def test_an_engine_of_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file of the page under its registry line, and ASE's class without a line of code."""
     (program,) = blocks(OWN, "python")
