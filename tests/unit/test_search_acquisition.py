@@ -46,6 +46,17 @@ def test_the_budget_limits_the_batch(crowd: list[Individual]) -> None:
     assert acquire(crowd, [], search(picks=4), calls_left=0).picks == ()
 
 
+def test_what_is_under_way_is_not_chosen_again(crowd: list[Individual]) -> None:
+    first = acquire(crowd, [], search(picks=2), calls_left=100)
+    chosen = {one.name: one for one in crowd}
+    under_way = [chosen[name].fingerprint for name in picked(first)]
+    then = acquire(crowd, [], search(picks=2), calls_left=100, pending=under_way)
+    assert then.picks
+    assert not set(picked(then)) & set(picked(first))
+    assert then.refused["pending"] >= len(under_way)
+    assert "pending" not in first.refused
+
+
 def test_disagreement_makes_up_for_energy_as_kappa_says(
     make_individual: MakeIndividual,
     fingerprint_at: FingerprintAt,

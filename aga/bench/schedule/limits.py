@@ -18,7 +18,10 @@ POLL = 5.0
 """Seconds between the looks of a worker that has long been idle."""
 
 IDLE_COMMANDS = 3.0
-"""Commands of one such look."""
+"""Commands of one such look, counted in the code: ready fireworks, the search, the queue's jobs."""
+
+REPAIR_COMMANDS = 8.0
+"""Commands of one repair of a healthy search, counted in the code."""
 
 
 def limits(cost: Cost, workers: tuple[int, ...] = (1_000, 10_000)) -> list[dict[str, Any]]:
@@ -40,7 +43,7 @@ def limits(cost: Cost, workers: tuple[int, ...] = (1_000, 10_000)) -> list[dict[
     for number in workers:
         jobs = number / JOB_SECONDS
         commands = jobs * cost.operations + number * 4 / lease
-        idle = number * (IDLE_COMMANDS / POLL + 8 * repairs)
+        idle = number * (IDLE_COMMANDS / POLL + REPAIR_COMMANDS * repairs)
         per_command = None if cost.server_ms is None else cost.server_ms / 1000 / cost.operations
         estimates.append(
             {

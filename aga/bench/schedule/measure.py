@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +62,14 @@ class Measured:
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values."""
-        few, many = self.costs
         return {
             "concurrent_over_sequential": self.ratio,
             "rows": [row.to_dict() for row in self.rows],
-            "finished_jobs": [few.finished, many.finished],
-            "cpu_ms_per_job": {"at_100": few.worker_ms, "at_10000": many.worker_ms},
-            "server_cpu_ms_per_job": {"at_100": few.server_ms, "at_10000": many.server_ms},
-            "commands_per_job": many.commands,
-            "limits": limits(many),
+            "finished_jobs": [cost.finished for cost in self.costs],
+            "cpu_ms_per_job": {f"at_{c.finished}": c.worker_ms for c in self.costs},
+            "server_cpu_ms_per_job": {f"at_{c.finished}": c.server_ms for c in self.costs},
+            "commands_per_job": self.costs[-1].commands,
+            "limits": limits(self.costs[-1]),
         }
 
 
@@ -113,21 +112,33 @@ def measure_schedule(options: Options, say: Callable[[str], None] = lambda _: No
             return _measure(options, options.database, None, folder, say)
         server = start(folder / "db")
         try:
-            return _measure(options, str(server.uri), server.pid, folder, say)
+            # A database for each case: none carries the fireworks of those before.
+            return _measure(options, str(server.uri), server.pid, folder, say, apart=True)
         finally:
             stop(folder / "db")
     finally:
-        os.chdir("/")  # workers of this process may have left it in the folder
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _measure(
-    options: Options, database: str, server: int | None, folder: Path, say: Callable[[str], None]
+    options: Options,
+    database: str,
+    server: int | None,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    apart: bool = False,
 ) -> Measured:
     rows = []
     for number, case in enumerate(options.cases, 1):
         name = f"{number}/{len(options.cases)} {case.schedule}, {case.ga} GA, {case.oracle} DFT"
         place = folder / f"case-{number}"
-        rows.append(measure_case(case, database, place, lambda text, n=name: say(f"{n}: {text}")))  # type: ignore[misc] # the default binds the loop variable
-    costs = measure_cost(database, server, folder / "cost", options.finished, say)
+        own = f"{database}-{number}" if apart else database
+        rows.append(measure_case(case, own, place, partial(_say, say, name)))
+    own = f"{database}-cost" if apart else database
+    costs = measure_cost(own, server, folder / "cost", options.finished, say)
     return Measured(rows=tuple(rows), costs=tuple(costs))
+
+
+def _say(say: Callable[[str], None], case: str, text: str) -> None:
+    say(f"{case}: {text}")

@@ -13,7 +13,7 @@ import numpy as np
 
 from aga.bench.schedule.crew import Crew, Mission, crew
 from aga.bench.schedule.steps import Pace
-from aga.config import Settings
+from aga.config import SearchSettings, Settings
 from aga.errors import SiteError
 from aga.report.timeline import Panel, Span, busy_share
 from aga.store.documents import Step
@@ -242,7 +242,7 @@ def _distinct(session: Session, done: Sequence[Step], window: tuple[float, float
     begin, end = window
     labels = [s for s in done if s.kind == "label" and (s.result or {}).get("frame")]
     labels.sort(key=lambda step: _seconds(step.ended_at))
-    tolerance = 0.02
+    tolerance = SearchSettings.model_fields["fingerprint_tolerance"].default
     prints = session.repository.frame_fingerprints(labels[0].search_id) if labels else {}
     seen: list[np.ndarray[Any, np.dtype[np.float64]]] = []
     count = 0

@@ -32,7 +32,10 @@ def collect(context: StepContext) -> dict[str, Any]:
         machine is at fault; the message counts the reasons.
     """
     repository, search_id, iteration = context.repository, context.search_id, context.step.iteration
-    labels = repository.list_steps(search_id, kind="label", iteration=iteration)
+    sequential = context.settings.search.schedule == "sequential"
+    labels = []  # in the concurrent schedule only the first ones belong to a round
+    if sequential or iteration == 0:
+        labels = repository.list_steps(search_id, kind="label", iteration=iteration)
     names = repository.pending_frames(search_id)
     committee, parent = repository.latest_committee(search_id), repository.latest_dataset(search_id)
     before, known = _older(parent, iteration), parent
@@ -43,10 +46,9 @@ def collect(context: StepContext) -> dict[str, Any]:
     if count < MIN_INITIAL:
         what = f"only {count} labelled structures, {MIN_INITIAL} are needed"
         raise _no_labels(what, failed)
-    if not names and context.settings.search.schedule == "sequential":
-        all_failed(labels, f"iteration {iteration}")
     result = {"new": len(names), "failed": len(failed)}
     if not names:
+        all_failed(labels, f"iteration {iteration}")
         serving = None if committee is None else committee["version"]
         return result | {"dataset": before and before["version"], "committee": serving}
     repository.commit_dataset(
