@@ -11,9 +11,9 @@ from aga.cycle.generation import breed, population_of, survivor
 from aga.cycle.iteration import choose, finalists, judge
 from aga.errors import OracleError, SearchFailedError
 from aga.search.convergence import IterationRecord, Verdict
+from aga.search.initial import initial_structures
 from aga.search.islands import last_of_round, neighbours, predecessor
 from aga.search.population import Population, merge
-from aga.search.propose import initial_structures
 from aga.search.results import Result, rank
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Committee, Frame, Label, Oracle, Relaxed, Relaxer

@@ -15,8 +15,9 @@ from aga.search.convergence import (
     record_iteration,
 )
 from aga.search.individual import Individual, Known, describe, known
+from aga.search.initial import initial_structures
 from aga.search.population import Population, merge, select_parents
-from aga.search.propose import Proposals, initial_structures, propose
+from aga.search.propose import Proposals, propose
 from aga.search.results import Finalist, Result, final_relaxations, rank
 
 __all__ = [

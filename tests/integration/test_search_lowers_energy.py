@@ -14,9 +14,10 @@ from scipy.optimize import minimize
 from aga.config import SearchSettings
 from aga.rng import stream
 from aga.search.individual import describe
+from aga.search.initial import initial_structures
 from aga.search.operators import OPERATORS
 from aga.search.population import Population, merge
-from aga.search.propose import initial_structures, propose
+from aga.search.propose import propose
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.geometry import DistanceLimits
 from aga.structure.protocols import Relaxed

@@ -16,7 +16,7 @@ from aga.potential.model import Model
 from aga.potential.relax import ranked
 from aga.potential.relax.ranked import RankedRelaxer, relax_on_ranks
 from aga.potential.relax.relaxer import BatchedRelaxer
-from aga.search.propose import initial_structures
+from aga.search.initial import initial_structures
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Relaxed
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aga.config import OperatorWeights
 from aga.config.load import load_settings, load_site, settings_from_dict
 from aga.config.schema import Settings
 from aga.errors import InputError, Problem, SettingsError
@@ -162,7 +163,9 @@ def test_no_code_and_no_endless_aliases(tmp_path: Path) -> None:
         ("search: {composition: Si8, volume_range: [1]}", "no value number 2"),
         ("search: {composition: Si8, volume_range: [1, 2, 3]}", "at most 2 values"),
         (
-            "search:\n  composition: Si8\n  operators: {random: 0, crossover: 0, strain: 0, rattle: 0, permutation: 0}",  # noqa: E501 - one YAML text
+            "search:\n  composition: Si8\n  operators: {"
+            + ", ".join(f"{name}: 0" for name in OperatorWeights.model_fields)
+            + "}",
             "at least one operator",
         ),
         ("search: {composition: Si8}\npotential: {preset: tio}", "one of tio2, cuauoh"),

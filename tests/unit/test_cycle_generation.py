@@ -8,8 +8,8 @@ import numpy as np
 
 from aga.config import SearchSettings
 from aga.cycle import breed, survivor
+from aga.search.initial import initial_structures
 from aga.search.islands import island_of, neighbours, predecessor, round_of
-from aga.search.propose import initial_structures
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Relaxed
 

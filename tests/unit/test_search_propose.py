@@ -13,9 +13,10 @@ import pytest
 from aga.config import SearchSettings
 from aga.errors import GenerationError
 from aga.search.individual import describe
+from aga.search.initial import initial_structures
 from aga.search.operators import OPERATORS, OperatorContext
 from aga.search.population import Population
-from aga.search.propose import initial_structures, propose
+from aga.search.propose import propose
 from aga.structure.candidate import Candidate
 from aga.structure.fingerprint import cosine_distances, fingerprint
 from aga.structure.geometry import DistanceLimits, too_close
@@ -95,7 +96,7 @@ def test_the_seed_decides() -> None:
 def test_streams_are_the_same_in_another_process() -> None:
     code = (
         "from aga.config import SearchSettings as S\n"
-        "from aga.search.propose import initial_structures as i\n"
+        "from aga.search.initial import initial_structures as i\n"
         "from aga.search.propose import propose\n"
         "from aga.search.population import Population\n"
         "s = S(composition='Si4', offspring=3, initial_structures=2, seed=1)\n"

@@ -15,7 +15,7 @@ from aga.bench.schedule.crew import Mission, crew
 from aga.bench.schedule.steps import Pace
 from aga.bench.schedule.throughput import Case, search_settings
 from aga.config import Settings
-from aga.search.propose import initial_structures
+from aga.search.initial import initial_structures
 from aga.store.documents import Document, Step, chunks
 from aga.tasks.dispatch import add_fireworks
 from aga.tasks.session import Session, open_session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aga.search.propose import initial_structures
+from aga.search.initial import initial_structures
 from aga.structure.protocols import Frame
 from aga.tasks.context import StepContext
 from aga.training.data.formats import read_files

@@ -1,0 +1,47 @@
+"""The nursery: offspring and first structures gather here, and the unfit are turned away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from aga.config import SearchSettings
+from aga.search.operators import OperatorContext
+from aga.search.population import Population
+from aga.structure.candidate import Candidate, FloatArray
+from aga.structure.fingerprint import cosine_distances, fingerprint
+from aga.structure.geometry import too_close
+from aga.structure.volume import volume_allowed
+
+__all__ = ["Nursery", "in_words"]
+
+
+class Nursery:
+    """Collects offspring and refuses those that are unphysical or there already."""
+
+    def __init__(self, settings: SearchSettings, population: Population) -> None:
+        self.settings = settings
+        self.context = OperatorContext.from_settings(settings)
+        self.population = [one.fingerprint for one in population.individuals]
+        self.bred: list[FloatArray] = []
+        self.candidates: list[Candidate] = []
+        self.failed: Counter[str] = Counter()
+
+    def objection(self, candidate: Candidate, *, known_too: bool) -> str | None:
+        """Say why a structure can't join; None where it can, and then it does."""
+        if not volume_allowed(candidate, self.settings):
+            return "volume"
+        if too_close(candidate, self.context.limits):
+            return "too_close"
+        own = fingerprint(candidate)
+        others = self.bred + (self.population if known_too else [])
+        if others and cosine_distances(own, others).min() < self.settings.fingerprint_tolerance:
+            return "duplicate"
+        self.bred.append(own)
+        self.candidates.append(candidate)
+        return None
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Give counts as ``name number`` pairs, by name."""
+    return ", ".join(f"{key} {n}" for key, n in sorted(counts.items()))
