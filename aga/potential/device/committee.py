@@ -24,7 +24,7 @@ from aga.structure.candidate import FloatArray
 
 __all__ = ["SMALL", "DeviceCommittee"]
 
-SMALL = 128
+SMALL = 512
 """Atoms below which a batch is left to the processor where the choice is free: starting the 250 or
 so operations of a GPU takes over a millisecond, in which one core evaluates about that many."""
 
