@@ -28,7 +28,7 @@ from aga.training.loss import SHEAR, Targets
 from aga.training.objective import ElementLayout, Part
 from aga.training.schedule import Prefactors
 
-__all__ = ["Sketch", "curvature"]
+__all__ = ["Block", "Sketch", "curvature"]
 
 ROWS_PER_PARAMETER = 2.0
 """Rows of the sketch in parameters: with fewer the matrix is too noisy to precondition with
@@ -39,6 +39,25 @@ WHOLE = 7000
 
 ROWS = 1024
 """Rows that are multiplied together."""
+
+FEW = 0.5
+"""Rows in parameters up to which the rows themselves are kept instead of their product."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Block:
+    """One block G of the matrix, float64: itself (P, P), or H (R, P) with G = HᵀH."""
+
+    matrix: Tensor | None = None
+    rows: Tensor | None = None
+
+    def dense(self) -> Tensor:
+        """Give the (P, P) matrix."""
+        if self.matrix is not None:
+            return self.matrix
+        if self.rows is None:
+            raise ValueError("a block has a matrix or rows")
+        return self.rows.T @ self.rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +76,7 @@ def curvature(  # noqa: PLR0913, PLR0917 - the loss, at a point, on all ranks
     weights: FloatArray,
     sketch: Sketch,
     ranks: Ranks,
-) -> list[Tensor]:
+) -> list[Block]:
     """Give the Gauss–Newton matrix of Σ_i w_i loss_i / F, whole or by network.
 
     Parameters
@@ -73,8 +92,9 @@ def curvature(  # noqa: PLR0913, PLR0917 - the loss, at a point, on all ranks
 
     Returns
     -------
-    list of Tensor
-        Blocks along the diagonal, float64: one (P, P), or one for each network.
+    list of Block
+        Along the diagonal: one, or one for each network. With few residuals, as at the start of
+        a search, a block is given by its rows (up to :data:`FEW` times the parameters).
     """
     size, count = layout.size, layout.elements
     whole = size * count <= WHOLE
@@ -91,19 +111,25 @@ def curvature(  # noqa: PLR0913, PLR0917 - the loss, at a point, on all ranks
         for rows in lot.rows(networks, combinations, draws):
             for block, total in enumerate(sums):
                 total.add(rows if whole else rows[:, block * size : (block + 1) * size])
-    return [_summed(total, ranks) * (2.0 / part.count) for total in sums]
+    return [_summed(total, ranks, 2.0 / part.count) for total in sums]
 
 
-def _summed(total: _Sum, ranks: Ranks) -> Tensor:
+def _summed(total: _Sum, ranks: Ranks, scale: float) -> Block:
+    if ranks.size == 1 and (rows := total.rows()) is not None:
+        return Block(rows=rows.double() * sqrt(scale))
     matrix = total.finish()
-    return torch.from_numpy(ranks.sum(matrix.numpy())) if ranks.size > 1 else matrix
+    if ranks.size > 1:
+        matrix = torch.from_numpy(ranks.sum(matrix.numpy()))
+    return Block(matrix=matrix * scale)
 
 
 class _Sum:
     """Adds up rows into Hᵀ H, in single precision; some at a time."""
 
     def __init__(self, width: int) -> None:
-        self._matrix = torch.zeros(width, width, dtype=torch.float32)
+        self._matrix = torch.zeros(0, 0, dtype=torch.float32)  # none as long as rows are few
+        self._few = int(FEW * width)
+        self._width = width
         self._rows: list[Tensor] = []
         self._count = 0
         # the matrix is symmetric: strips of columns need only what is above the diagonal
@@ -113,11 +139,19 @@ class _Sum:
     def add(self, rows: Tensor) -> None:
         self._rows.append(rows)
         self._count += len(rows)
-        if self._count >= ROWS:
+        if self._count >= max(ROWS, self._few + 1):
             self._flush()
+
+    def rows(self) -> Tensor | None:
+        """Give all rows, (R, P), where they are few."""
+        if len(self._matrix) or not 0 < self._count <= self._few:
+            return None
+        return torch.cat(self._rows)
 
     def _flush(self) -> None:
         rows = torch.cat(self._rows)
+        if not len(self._matrix):
+            self._matrix = torch.zeros(self._width, self._width, dtype=torch.float32)
         for first, last in self._strips:
             self._matrix[:last, first:last].addmm_(rows[:, :last].T, rows[:, first:last])
         self._rows, self._count = [], 0
@@ -125,6 +159,8 @@ class _Sum:
     def finish(self) -> Tensor:
         if self._rows:
             self._flush()
+        if not len(self._matrix):
+            return torch.zeros(self._width, self._width, dtype=torch.float64)
         upper = torch.triu(self._matrix.double())
         return upper + torch.triu(upper, 1).T
 

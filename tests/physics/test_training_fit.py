@@ -147,7 +147,8 @@ def test_the_curvature_is_that_of_gauss_and_newton(memory: Memory) -> None:
     layout, part = loss.layout, loss.part
     assert isinstance(layout, ElementLayout)
     sketch = Sketch(seed=1, rows=1000.0)
-    (found,) = curvature(vector, layout, part, PREFACTORS, weights, sketch, Alone())
+    (block,) = curvature(vector, layout, part, PREFACTORS, weights, sketch, Alone())
+    found = block.dense()
 
     def residuals(at: torch.Tensor) -> torch.Tensor:
         targets, parts = part.targets, []
@@ -180,7 +181,7 @@ def test_a_sketch_of_the_curvature_is_right_on_average() -> None:
 
     def matrix(seed: int, rows: float) -> torch.Tensor:
         sketch, forces = Sketch(seed=seed, rows=rows), Prefactors(energy=0.0, force=1.0, stress=4.0)
-        return curvature(vector, layout, loss.part, forces, weights, sketch, Alone())[0]
+        return curvature(vector, layout, loss.part, forces, weights, sketch, Alone())[0].dense()
 
     full = matrix(0, 1000.0)
     mean = torch.stack([matrix(seed, 0.01) for seed in range(200)]).mean(0)

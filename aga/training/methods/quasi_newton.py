@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from aga.rng import derive_seed
 from aga.training.curvature import Sketch, curvature
 from aga.training.methods.base import Course, Options, Stretch, number, refuse_unknown
+from aga.training.methods.whitening import Whitening
 from aga.training.objective import ElementLayout
 
 __all__ = ["LBFGS", "Newton", "minimise"]
@@ -92,7 +92,7 @@ class LBFGS(_Forgetful):
 class Newton(_Forgetful):
     """L-BFGS preconditioned by a sketch of the curvature.
 
-    With G ≈ L Lᵀ the Gauss–Newton matrix (regularised), θ = θ₀ + L⁻ᵀ φ makes the loss about as
+    With G ≈ W⁻ᵀ W⁻¹ the Gauss–Newton matrix (regularised), θ = θ₀ + W φ makes the loss about as
     steep in every direction of φ; there L-BFGS needs few steps, and it corrects what the sketch
     misses. The matrix is made anew every ``refresh`` passes. Fits of networks have condition
     numbers of 10¹⁰: without this, first-order methods and L-BFGS alike crawl.
@@ -120,9 +120,8 @@ class Newton(_Forgetful):
             Sketch(seed=derive_seed(course.seed, "sketch", course.passes), rows=self._rows),
             objective.ranks,
         )
-        white = _Whitening.of(
-            blocks, 2.0 * objective.smoothness / objective.part.count, self._damping
-        )
+        ridge = 2.0 * objective.smoothness / objective.part.count
+        white = Whitening.of(blocks, ridge, self._damping)
 
         def slope(phi: Tensor) -> tuple[float, Tensor]:
             point = vector + white.back(phi)
@@ -131,51 +130,3 @@ class Newton(_Forgetful):
 
         found = minimise(torch.zeros_like(vector), slope, passes, self._memory)
         return Stretch(vector=vector + white.back(found), steps=course.steps + passes)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Whitening:
-    """Cholesky factors L of the blocks of a matrix."""
-
-    factors: tuple[Tensor, ...]
-
-    @classmethod
-    def of(cls, blocks: list[Tensor], ridge: float, damping: float) -> _Whitening:
-        """Factorise; ``ridge`` is added to the diagonal, and ``damping`` times its mean.
-
-        More is added where rounding has left a block without a factor.
-        """
-        factors = []
-        for block in blocks:
-            mean = float(block.diagonal().mean())
-            extra = damping * (mean if mean > 0 else 1.0)
-            while True:
-                regular = block.clone()
-                regular.diagonal().add_(ridge + extra)
-                factor, failed = torch.linalg.cholesky_ex(regular)
-                if not int(failed) and bool(torch.isfinite(factor).all()):
-                    break
-                if not extra < 1e30:
-                    factor = torch.eye(len(block), dtype=block.dtype)
-                    break
-                extra *= 100.0
-            factors.append(factor)
-        return cls(tuple(factors))
-
-    def back(self, phi: Tensor) -> Tensor:
-        """Give L⁻ᵀ φ."""
-        return self._solve(phi, upper=True)
-
-    def pull(self, gradient: Tensor) -> Tensor:
-        """Give L⁻¹ g, the gradient by φ."""
-        return self._solve(gradient, upper=False)
-
-    def _solve(self, vector: Tensor, *, upper: bool) -> Tensor:
-        parts = torch.split(vector, [len(factor) for factor in self.factors])
-        solved = [
-            torch.linalg.solve_triangular(
-                factor.T if upper else factor, part.unsqueeze(1), upper=upper
-            )[:, 0]
-            for factor, part in zip(self.factors, parts, strict=True)
-        ]
-        return torch.cat(solved)
