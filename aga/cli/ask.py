@@ -156,6 +156,8 @@ def _print_best(search: str, found: list[Found], state: str) -> None:
         return
     final = found[0].stage == "result"
     what = "structures found by" if final else "best structures so far of"
-    console().print(structures_table(found, title=f"{what} {search}"))
+    screen = console()
+    title = f"{what} {search}"
+    screen.print(structures_table(found, title=title, width=screen.width))
     if not final:
         say("not yet relaxed by the reference method")

@@ -10,6 +10,7 @@ import typer
 from aga.cli.bench_accuracy import accuracy
 from aga.cli.bench_optimizers import optimizers
 from aga.cli.bench_schedule import schedule
+from aga.cli.bench_search import search
 from aga.cli.bench_volume import volume
 from aga.cli.common import DeviceOption, JsonOption, check_device
 from aga.cli.console import console, plain, print_document
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group.command("optimizers")(optimizers)
     group.command("schedule")(schedule)
     group.command("volume")(volume)
+    group.command("search")(search)
     app.add_typer(group, name="bench")
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "check_device",
     "check_engine",
     "check_optimizer",
+    "check_start",
     "open_handle",
     "open_repository",
     "read_settings",
@@ -173,8 +174,15 @@ def check_optimizer(settings: Settings) -> list[Problem]:
     return []
 
 
+def check_start(settings: Settings) -> list[Problem]:
+    """Give every problem that the search would have with its composition, limits and seeds."""
+    from aga.search.feasible import check_search
+
+    return check_search(settings)
+
+
 def read_settings(path: Path, site: Path | None = None) -> Settings:
-    """Read settings and check them together with the reference method they name.
+    """Read settings; check them with the reference method they name, and that they can be met.
 
     Raises
     ------
@@ -183,7 +191,7 @@ def read_settings(path: Path, site: Path | None = None) -> Settings:
     """
     from aga.config.load import load_settings
 
-    return load_settings(path, site, checks=[check_engine, check_optimizer])
+    return load_settings(path, site, checks=[check_engine, check_optimizer, check_start])
 
 
 def read_structures(path: Path) -> list[Atoms]:

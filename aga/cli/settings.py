@@ -66,12 +66,14 @@ def check(
 
     settings = read_settings(file, site)
     atoms = settings.search.atom_counts()
+    low, high = settings.search.unit_range()[0], settings.search.unit_range()[-1]
     facts = {
         "ok": True,
         "file": str(file),
         "search": settings.search_id(),
         "composition": str(settings.search.composition),
         "atoms": atoms,
+        "formula_units": [low, high],
         "engine": resolve_engine(settings.oracle.engine, atoms),
         "digest": settings.digest(),
     }
@@ -79,6 +81,8 @@ def check(
         print_document(facts)
         return
     cell = " ".join(f"{n} {element}" for element, n in atoms.items())
+    if low < high:
+        cell = f"{low} to {high} {settings.search.composition} (at most {cell})"
     budget = settings.search.budget
     say(f"{file}: fine")
     say(f"search {facts['search']}: {cell} per cell, reference method {facts['engine']},")

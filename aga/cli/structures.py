@@ -70,7 +70,9 @@ def list_structures(  # noqa: PLR0913 - each is an option of the command
         return
     from aga.report.tables import structures_table
 
-    console().print(structures_table(found, title=f"structures of {handle.id}"))
+    screen = console()
+    title = f"structures of {handle.id}"
+    screen.print(structures_table(found, title=title, width=screen.width))
     if len(found) == number:
         say(f"the first {number}; -n shows more")
 
@@ -100,7 +102,7 @@ def show(
         ancestors = [one.to_dict() for one in ancestry[1:]]
         print_document({"search": handle.id, "structure": structure, "ancestors": ancestors})
         return
-    from aga.report.tables import structure_details
+    from aga.report.details import structure_details
 
     console().print(structure_details(item, ancestry, pick))
 

@@ -6,9 +6,9 @@ Rules beside those of the schema:
   are fine.
 - The site file holds ``machine: {…}`` or the keys of ``machine`` at its top level. Keys of the
   ``machine`` section in the settings file itself win over those of the site file.
-- Relative paths in ``training.data``, ``machine.launchpad`` and ``machine.pseudo_dir`` start at
-  the folder of the file they stand in; ``~`` is the home folder. ``machine.run_dir`` starts at
-  the folder the program runs in.
+- Relative paths in ``search.seeds``, ``training.data``, ``machine.launchpad`` and
+  ``machine.pseudo_dir`` start at the folder of the file they stand in; ``~`` is the home folder.
+  ``machine.run_dir`` starts at the folder the program runs in.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ Check = Callable[[Settings], list[Problem]]
 """A further look at valid settings, such as whether the engine has what it needs."""
 
 _PATHS: tuple[KeyPath, ...] = (
+    ("search", "seeds"),
     ("training", "data"),
     ("machine", "launchpad"),
     ("machine", "pseudo_dir"),
@@ -254,10 +255,11 @@ class _Draft:
         return str(folder / Path(text).expanduser())
 
     def _need_files(self) -> None:
-        data = get_value(self.values, ("training", "data"))
-        for index, name in enumerate(data if isinstance(data, list) else []):
-            if isinstance(name, str) and not Path(name).is_file():
-                self.note(("training", "data", index), f"there is no file {name}", None)
+        for key in (("search", "seeds"), ("training", "data")):
+            files = get_value(self.values, key)
+            for index, name in enumerate(files if isinstance(files, list) else []):
+                if isinstance(name, str) and not Path(name).is_file():
+                    self.note((*key, index), f"there is no file {name}", None)
         launchpad = get_value(self.values, ("machine", "launchpad"))
         if isinstance(launchpad, str) and not Path(launchpad).is_file():
             self.note(("machine", "launchpad"), f"there is no file {launchpad}", None)

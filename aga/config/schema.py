@@ -42,7 +42,7 @@ class OracleSettings(Section):
 
     engine: str = Field(
         "auto",
-        description="tersoff, matsui-akaogi, espresso, gpaw, abinit, cp2k, vasp, lammps, or "
+        description="tersoff, matsui-akaogi, emt, lj-mixture, espresso, gpaw, abinit, cp2k, vasp, lammps, or "
         "module:Class; auto: an analytic potential that knows all elements, else espresso",
     )
     timeout: Positive = Field(
@@ -83,10 +83,11 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> Self:
-        if self.search.initial_structures < MIN_INITIAL and not self.training.data:
+        search, others = self.search, self.training.data or self.search.seeds
+        if search.initial_structures < MIN_INITIAL and not others:
             raise ValueError(
                 f"search.initial_structures: at least {MIN_INITIAL} are needed where "
-                "training.data names no labelled frames"
+                "training.data names no labelled frames and search.seeds no structures"
             )
         return self
 

@@ -25,6 +25,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 MIN_INITIAL = 4
 """Labelled structures without which no committee can be trained."""
 
+MAX_LEAST_ANGLE = 109.4713
+"""Degrees; the smallest angle of a reduced cell is never larger (arccos −⅓)."""
+
 
 class OperatorWeights(Section):
     """Relative share of each operator among the offspring of a generation."""
@@ -65,7 +68,7 @@ class OperatorWeights(Section):
 class AcquisitionSettings(Section):
     """Which relaxed candidates go to the reference method."""
 
-    picks_per_iteration: int = Field(6, ge=1, description="reference jobs per iteration")
+    picks_per_iteration: int = Field(5, ge=1, description="reference jobs per iteration")
     kappa: NonNegative = Field(
         1.0, description="weight of the committee's spread in the score energy − κ·spread"
     )
@@ -134,7 +137,7 @@ class SearchSettings(Section):
         0.0, allow_inf_nan=False, description="GPa; enthalpies are ranked when not 0"
     )
     initial_structures: int = Field(
-        16,
+        12,
         ge=0,
         description="random symmetric structures labelled before the first training; may be 0 "
         "where training.data gives labelled ones",
@@ -169,7 +172,7 @@ class SearchSettings(Section):
     max_age: int | None = Field(
         None, ge=1, description="generations after which a structure that is no elite leaves"
     )
-    offspring: int = Field(40, ge=1, description="structures bred and relaxed per generation")
+    offspring: int = Field(100, ge=1, description="structures bred and relaxed per generation")
     generations_per_iteration: int = Field(
         3, ge=1, description="generations on the committee between reference calls"
     )
@@ -202,7 +205,9 @@ class SearchSettings(Section):
         None, description="degrees; smallest and largest angle allowed of the reduced cell"
     )
     fingerprint_tolerance: Positive = Field(
-        0.02, description="cosine distance of fingerprints below which two structures are one"
+        0.02,
+        description="cosine distance of fingerprints around which two structures are compared "
+        "atom by atom",
     )
     symmetry_tolerance: Positive = Field(
         0.05, description="Å, for naming space groups and for those that relax_symmetry keeps"
@@ -228,11 +233,20 @@ class SearchSettings(Section):
             limits = getattr(self, name)
             if limits is not None and limits[0] >= limits[1]:
                 raise ValueError(f"{name}: the first number must be smaller than the second")
+        self._check_angles()
         if isinstance(self.formula_units, tuple) and self.formula_units[0] > self.formula_units[1]:
             raise ValueError("formula_units: the first number must not be larger than the second")
         if self.prototypes > self.initial_structures:
             raise ValueError("prototypes: at most as many as initial_structures")
         return self
+
+    def _check_angles(self) -> None:
+        low, high = self.cell_angles or (0.0, 180.0)
+        if high < 60.0 or low > MAX_LEAST_ANGLE:
+            raise ValueError(
+                "cell_angles: a reduced cell has an angle of at least 60°, and one of at most "
+                f"{MAX_LEAST_ANGLE:.1f}°, so that none is between {low:g}° and {high:g}°"
+            )
 
     def unit_range(self) -> range:
         """Give the numbers of formula units that a cell may have, ascending."""

@@ -64,6 +64,9 @@ class TrainingSettings(Section):
         8, ge=1, description="frames per step of the optimizers that have a learning rate"
     )
     passes: int = Field(200, ge=1, description="passes over the data per training, at most")
+    retraining_passes: int = Field(
+        100, ge=1, description="the same of a search's trainings that begin with the weights before"
+    )
     energy_prefactor: Pair | None = Field(
         None,
         description=f"1/eV², of the squared error per atom: {_FOLLOWS}; (1, 400) where the "

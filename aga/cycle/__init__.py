@@ -6,12 +6,13 @@ functions, and so does :func:`run_search`, which runs a whole search in one proc
 
 from __future__ import annotations
 
-from aga.cycle.generation import Generation, breed, population_of, survivor
+from aga.cycle.generation import Generation, Heritage, breed, population_of, survivor
 from aga.cycle.iteration import asked_again, choose, finalists, judge, known_structures
 from aga.cycle.whole import Outcome, Train, Trained, run_search
 
 __all__ = [
     "Generation",
+    "Heritage",
     "Outcome",
     "Train",
     "Trained",

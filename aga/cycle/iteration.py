@@ -13,7 +13,6 @@ from aga.search.results import Finalist, final_relaxations
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.fingerprint import fingerprint
 from aga.structure.protocols import Committee, Frame, Relaxed
-from aga.structure.symmetry import P1
 from aga.units import ev_per_a3_from_gpa
 
 __all__ = ["asked_again", "choose", "finalists", "judge", "known_structures"]
@@ -87,11 +86,11 @@ def choose(  # noqa: PLR0913 - what the choice rests on
 def _described(
     relaxed: Relaxed, settings: SearchSettings, prints: Mapping[str, FloatArray]
 ) -> Individual:
-    """Take over a known fingerprint; the choice asks for no space group."""
+    """Take over a known fingerprint."""
     name = relaxed.candidate.name
     if name not in prints:
         return describe(relaxed, settings)
-    return Individual(relaxed=relaxed, fingerprint=prints[name], space_group=P1)
+    return Individual(relaxed=relaxed, fingerprint=prints[name])
 
 
 def judge(  # noqa: PLR0913 - what the verdict rests on

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aga.config import SearchSettings, Settings
-from aga.cycle.generation import breed, population_of, survivor
+from aga.cycle.generation import Heritage, breed, population_of, survivor
 from aga.cycle.iteration import choose, finalists, judge
 from aga.errors import OracleError, SearchFailedError
 from aga.search.convergence import IterationRecord, Verdict
 from aga.search.initial import initial_structures
 from aga.search.islands import last_of_round, neighbours, predecessor
 from aga.search.population import Population, merge
+from aga.search.rates import OperatorRecord
 from aga.search.results import Result, rank
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Committee, Frame, Label, Oracle, Relaxed, Relaxer
@@ -114,10 +115,11 @@ def run_search(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stock:
-    """A population and the version of the committee that relaxed it."""
+    """A population, the version of the committee that relaxed it, the operators' record."""
 
     version: int
     individuals: list[Relaxed]
+    record: OperatorRecord
 
 
 def _evolve(
@@ -133,7 +135,7 @@ def _evolve(
         last_of_round(n * search.generations_per_iteration, search.islands)
         for n in (iteration - 1, iteration)
     )
-    nothing = _Stock(version=version, individuals=[])
+    nothing = _Stock(version=version, individuals=[], record=OperatorRecord())
     for generation in range(first + 1, last + 1):
         own = stocks.get(predecessor(generation, search.islands), nothing)
         others = [stocks[g] for g in neighbours(generation, search.islands)]
@@ -144,12 +146,16 @@ def _evolve(
             serving.relaxer,
             search,
             generation=generation,
-            guests=guests,
-            renewed={one.candidate.name: survivor(one.candidate, version) for one in outdated},
+            heritage=Heritage(
+                guests=guests,
+                renewed={one.candidate.name: survivor(one.candidate, version) for one in outdated},
+                record=own.record,
+            ),
+            committee=serving.committee,
         )
         pool.update({one.name: one.relaxed for one in bred.relaxed})
         individuals = [one.relaxed for one in bred.population.individuals]
-        stocks[generation] = _Stock(version=version, individuals=individuals)
+        stocks[generation] = _Stock(version=version, individuals=individuals, record=bred.record)
     return [pool[name] for name in sorted(pool)]
 
 

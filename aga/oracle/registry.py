@@ -32,12 +32,14 @@ class Entry:
     """Where an engine lives, and when ``auto`` may take it.
 
     ``elements``: an analytic potential knows these and no other; None for methods that know
-    nearly all. ``ratio``: the only composition it is made for.
+    nearly all. ``ratio``: the only composition it is made for. ``auto``: False where it has to be
+    asked for by name.
     """
 
     target: str
     elements: frozenset[str] | None = None
     ratio: tuple[tuple[str, int], ...] = ()
+    auto: bool = True
 
     def suits(self, composition: Mapping[str, int]) -> bool:
         """Whether an analytic potential knows the composition (counts of 0: unknown)."""
@@ -59,6 +61,12 @@ ENGINES: dict[str, Entry] = {
         elements=frozenset({"O", "Ti"}),
         ratio=(("Ti", 1), ("O", 2)),
     ),
+    "emt": Entry(
+        target="aga.oracle.emt:Emt",
+        elements=frozenset({"Ag", "Al", "Au", "Cu", "Ni", "Pd", "Pt"}),
+        auto=False,  # who searches a metal mostly means to search it by DFT
+    ),
+    "lj-mixture": Entry(target="aga.oracle.lj_mixture:LjMixture"),
     "espresso": Entry(target="aga.oracle.espresso:Espresso"),
     "gpaw": Entry(target="aga.oracle.gpaw:Gpaw"),
     "abinit": Entry(target="aga.oracle.abinit:Abinit"),
@@ -92,7 +100,7 @@ def resolve_engine(engine: str, elements: Iterable[str] | Mapping[str, int]) -> 
         return engine
     composition = _composition(elements)
     for name, entry in ENGINES.items():
-        if entry.suits(composition):
+        if entry.auto and entry.suits(composition):
             return name
     return GENERAL_ENGINE
 

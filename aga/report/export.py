@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -15,6 +15,9 @@ from aga.errors import InputError
 from aga.report.files import write_whole
 from aga.report.rows import group_name
 from aga.store.handle import Found
+
+if TYPE_CHECKING:
+    from aga.structure.candidate import Candidate
 
 __all__ = ["FORMATS", "Format", "annotated_atoms", "export_structures"]
 
@@ -30,6 +33,9 @@ _TOGETHER: Mapping[Format, str] = {
     "json": "structures.json",
 }
 """Formats that hold many structures: the file's name in a folder."""
+
+_EXACT = 1e-3
+"""Å; what has been symmetrised is symmetric within rounding."""
 
 
 def export_structures(
@@ -86,8 +92,8 @@ def annotated_atoms(item: Found) -> Atoms:
     """Give a structure as ASE ``Atoms`` with what is known of it.
 
     ``info`` has its identifier, search, generation, iteration, operator, parents, stage, space
-    group, and energies in eV/atom; the total energy in eV is there as a calculator result only
-    if it is the reference method's.
+    groups, prototype, how often it was found, and energies in eV/atom; the total energy in eV is
+    there as a calculator result only if it is the reference method's.
     """
     atoms = item.to_ase()
     atoms.info.clear()
@@ -112,6 +118,9 @@ def _info(item: Found) -> dict[str, Any]:
         "parents": " ".join(item.candidate.lineage.parents) or None,
         "space_group": group.get("symbol"),
         "space_group_number": group.get("number"),
+        "space_group_strict": (item.space_group_strict or {}).get("symbol"),
+        "prototype": (item.prototype or {}).get("name"),
+        "times_found": (item.found or {}).get("times"),
         "engine": item.reference,
         "energy_per_atom": item.energy_per_atom,
         "enthalpy_per_atom": item.enthalpy_per_atom,
@@ -150,9 +159,22 @@ def _write_cif(found: Sequence[Found], path: Path) -> None:
     from ase.io.cif import write_cif  # noqa: PLC0415 - each format is imported when used
 
     (item,) = found
+    symmetrised = item.symmetrised
     with path.open("wb") as stream:
         stream.write("".join(f"# {line}\n" for line in _heading(item)).encode())
-        write_cif(stream, [annotated_atoms(item)])
+        if symmetrised is None:
+            write_cif(stream, [annotated_atoms(item)])
+        else:
+            stream.write(_symmetric_cif(symmetrised).encode())
+
+
+def _symmetric_cif(candidate: Candidate) -> str:
+    """Give the asymmetric unit and the operations of a structure of exact symmetry."""
+    from pymatgen.io.cif import CifWriter  # noqa: PLC0415 - takes a second to import
+
+    writer = CifWriter(candidate.to_pymatgen(), symprec=_EXACT, significant_figures=8)
+    said = "# symmetrised: the energy is that of the relaxed structure, which differs slightly\n"
+    return f"{said}{writer}"
 
 
 def _write_poscar(found: Sequence[Found], path: Path) -> None:

@@ -202,6 +202,7 @@ def _best(status: Status) -> str:
     if not best or best["enthalpy_per_atom"] is None:
         return "none yet"
     group = f", {group_name(best['space_group'])}" if best["space_group"] else ""
+    group += f", {best['prototype']['name']}" if best.get("prototype") else ""
     name = "" if best["enthalpy_per_atom"] == best["energy_per_atom"] else " (enthalpy)"
     return f"{best['enthalpy_per_atom']:.4f} eV/atom{name}{group}"
 

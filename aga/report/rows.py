@@ -7,12 +7,61 @@ from typing import Any
 
 from aga.store.handle import Found
 
-__all__ = ["best_enthalpy", "duration", "group_name", "unicode_minus"]
+__all__ = [
+    "best_enthalpy",
+    "duration",
+    "first_found",
+    "group_name",
+    "number",
+    "prototype_name",
+    "stage_name",
+    "strict_group",
+    "times_found",
+    "unicode_minus",
+]
 
 
 def group_name(space_group: Mapping[str, Any] | None) -> str:
     """Give a space group as people write it: ``Fd-3m (227)``; a dash where it isn't known."""
     return "–" if not space_group else f"{space_group['symbol']} ({space_group['number']})"
+
+
+def strict_group(item: Found) -> str | None:
+    """Give the space group at the strict tolerance where it is another one, else None."""
+    strict = item.space_group_strict
+    return None if strict in (None, item.space_group) else group_name(strict)
+
+
+def stage_name(item: Found) -> str:
+    """Give the stage, and why a structure failed."""
+    return f"{item.stage} ({item.failure.get('reason')})" if item.failure else item.stage
+
+
+def number(value: float | None, digits: int) -> str:
+    """Write a number with so many digits after the point; a dash where it isn't known."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def prototype_name(prototype: Mapping[str, Any] | None) -> str:
+    """Give a structure type in short: ``Rutile, C4``; a dash where it is none that is known."""
+    if not prototype:
+        return "–"
+    name, symbol = prototype["name"], prototype["strukturbericht"]
+    return f"{name}, {symbol}" if symbol else str(name)
+
+
+def times_found(found: Mapping[str, Any] | None) -> str:
+    """Say how often a result was found: ``12×``."""
+    return "–" if not found else f"{found['times']}×"
+
+
+def first_found(found: Mapping[str, Any] | None) -> str:
+    """Say when and how a result was found first: ``gen. 4, 22 calls, crossover``."""
+    if not found:
+        return "–"
+    spent = found["reference_calls"]
+    calls = [] if spent is None else [f"{spent} calls"]
+    return ", ".join([f"gen. {found['generation']}", *calls, found["operator"]])
 
 
 def best_enthalpy(found: Sequence[Found]) -> float | None:

@@ -10,15 +10,24 @@ from typing import Any
 from aga.errors import NotFoundError
 from aga.report.export import export_structures
 from aga.report.plots import Generation, History, ReferencePoint, energy_figure, save_figure
-from aga.report.rows import best_enthalpy, duration, group_name, unicode_minus
+from aga.report.rows import (
+    best_enthalpy,
+    duration,
+    first_found,
+    group_name,
+    prototype_name,
+    strict_group,
+    times_found,
+    unicode_minus,
+)
 from aga.store.handle import Found, SearchHandle
 
 __all__ = ["history_of", "summary_markdown", "write_results"]
 
 
 _COLUMNS = (
-    "| structure | energy (eV/atom) | above best (meV/atom) | space group | volume (Å³/atom) "
-    "| generation |"
+    "| structure | energy (eV/atom) | above best (meV/atom) | space group | prototype "
+    "| volume (Å³/atom) | found | first |"
 )
 
 
@@ -146,16 +155,31 @@ def summary_markdown(status: dict[str, Any], found: Sequence[Found]) -> str:
         "Relaxed by the reference method." if final else "Not yet relaxed by the reference method.",
         "",
         _COLUMNS,
-        "|---|---:|---:|---|---:|---:|",
+        "|---|---:|---:|---|---|---:|---:|---|",
     ]
-    for item in found:
-        above = _above(item, lowest)
-        energy = "–" if item.energy_per_atom is None else f"{item.energy_per_atom:.4f}"
-        lines.append(
-            f"| {item.name} | {unicode_minus(energy)} | {above} | {group_name(item.space_group)} "
-            f"| {item.volume_per_atom:.2f} | {item.generation} |"
-        )
+    lines += [_row(item, lowest) for item in found]
     return "\n".join([*lines, "", "![energy per generation](energy.png)", ""])
+
+
+def _row(item: Found, lowest: float | None) -> str:
+    energy = "–" if item.energy_per_atom is None else f"{item.energy_per_atom:.4f}"
+    cells = (
+        item.name,
+        unicode_minus(energy),
+        _above(item, lowest),
+        _groups(item),
+        prototype_name(item.prototype),
+        f"{item.volume_per_atom:.2f}",
+        times_found(item.found),
+        first_found(item.found) if item.found else f"gen. {item.generation}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _groups(item: Found) -> str:
+    """Give the space group, and the strict one where it is another."""
+    name, strict = group_name(item.space_group), strict_group(item)
+    return f"{name}, strictly {strict}" if strict else name
 
 
 def _used(status: dict[str, Any]) -> str:

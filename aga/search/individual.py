@@ -9,9 +9,7 @@ import numpy as np
 from aga.config import SearchSettings
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.fingerprint import fingerprint
-from aga.structure.geometry import reduced
 from aga.structure.protocols import Frame, Relaxed
-from aga.structure.symmetry import P1, SpaceGroup, space_group
 from aga.structure.volume import target_volume_per_atom
 from aga.units import ev_per_a3_from_gpa
 
@@ -32,7 +30,6 @@ class Individual:
 
     relaxed: Relaxed
     fingerprint: FloatArray
-    space_group: SpaceGroup
 
     @property
     def name(self) -> str:
@@ -73,7 +70,7 @@ class Known:
 
 
 def describe(relaxed: Relaxed, settings: SearchSettings) -> Individual:
-    """Compute the fingerprint and space group of a relaxed candidate; never raises."""
+    """Compute the fingerprint of a relaxed candidate; never raises."""
     candidate = relaxed.candidate
     ratio = candidate.volume / len(candidate) / target_volume_per_atom(settings)
     numbers = (relaxed.enthalpy, relaxed.energy_spread, relaxed.force_spread)
@@ -82,12 +79,8 @@ def describe(relaxed: Relaxed, settings: SearchSettings) -> Individual:
         or not _DENSEST < ratio < _THINNEST
         or not np.isfinite(numbers).all()
     ):
-        return Individual(relaxed=relaxed, fingerprint=np.zeros(0), space_group=P1)
-    return Individual(
-        relaxed=relaxed,
-        fingerprint=fingerprint(candidate),
-        space_group=space_group(reduced(candidate), settings.symmetry_tolerance),
-    )
+        return Individual(relaxed=relaxed, fingerprint=np.zeros(0))
+    return Individual(relaxed=relaxed, fingerprint=fingerprint(candidate))
 
 
 def known(frame: Frame, settings: SearchSettings, print_: FloatArray | None = None) -> Known:

@@ -1,6 +1,9 @@
-"""What the first iteration of a search starts from."""
+"""What the first iteration of a search starts from: seeds, prototypes, random crystals."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,9 +15,12 @@ from aga.search.operators.rattle import displaced
 from aga.search.population import Population
 from aga.search.propose import TRIES
 from aga.structure.candidate import Candidate, Lineage
-from aga.structure.random_crystal import draw_crystal
+from aga.structure.prototypes import matching, substituted
+from aga.structure.random_crystal import DrawOptions, draw_crystal
+from aga.structure.seeds import read_seeds
+from aga.structure.volume import target_volume_per_atom
 
-__all__ = ["initial_structures"]
+__all__ = ["Beginning", "begin", "initial_structures"]
 
 INITIAL_VOLUMES = (0.75, 1.3)
 """Volumes of the initial structures in target volumes: the potential must learn both sides."""
@@ -26,52 +32,142 @@ Forces vanish by symmetry on many sites of a symmetric crystal; displaced atoms 
 """
 
 
-def initial_structures(settings: SearchSettings) -> list[Candidate]:
-    """Make the random symmetric structures of iteration 0, ``i000-000`` and so on.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """The structures of iteration 0.
 
-    Their volumes are spread evenly over :data:`INITIAL_VOLUMES` (within ``volume_range``), and
-    every third is rattled lightly. Alike structures are drawn again a few times, then kept: a
-    small cell has few forms.
+    ``failed`` counts what was turned away on the way to them, by ``operator: reason``.
+    """
+
+    candidates: tuple[Candidate, ...]
+    failed: Mapping[str, int] = field(default_factory=dict)
+
+
+def initial_structures(settings: SearchSettings) -> list[Candidate]:
+    """Give only the candidates of :func:`begin`."""
+    return list(begin(settings).candidates)
+
+
+def begin(settings: SearchSettings, earlier: Sequence[Candidate] = ()) -> Beginning:
+    """Make the structures of iteration 0.
+
+    First the seeds, ``s000-000`` and so on, each once: those of the files, then ``earlier`` ones.
+    Then ``initial_structures`` others, ``i000-000`` and so on: as many prototypes as are asked
+    for and fit, the rest random crystals. These are shared out among the sizes that a cell may
+    have (one that can't be filled leaves its share to the others), their volumes are spread
+    evenly over :data:`INITIAL_VOLUMES` (within ``volume_range``), and every third is rattled
+    lightly. Alike ones are drawn again a few times, then kept: a small cell has few forms.
+
+    Parameters
+    ----------
+    settings
+        Of the search.
+    earlier
+        Best structures of earlier searches, in cells that this one allows.
 
     Raises
     ------
+    aga.errors.StructureError
+        A seed can't be read or does not belong to the search.
     aga.errors.GenerationError
-        The atoms do not fit at the shortest distances allowed.
+        The atoms fit in no cell at the shortest distances allowed.
     """
-    number = settings.initial_structures
+    nursery = Nursery(settings, Population())
+    _seeds(nursery, [one for path in settings.seeds for one in read_seeds(path, settings)])
+    _seeds(nursery, earlier)
+    known = _prototypes(nursery)
+    number = settings.initial_structures - known
     low, high = np.clip(INITIAL_VOLUMES, *settings.volume_range)
     order = stream(settings.seed, "initial", "volumes").permutation(number)
-    nursery = Nursery(settings, Population())
-    for index in range(number):
-        share = (order[index] + 0.5) / number
-        _initial(nursery, index, float(low * (high / low) ** share))
-    return nursery.candidates
+    sizes = stream(settings.seed, "initial", "sizes").permutation(number)
+    units = list(settings.unit_range())
+    for k in range(number):
+        share = (order[k] + 0.5) / number
+        place = _Place(
+            index=known + k,
+            stretch=float(low * (high / low) ** share),
+            rattled=k % 3 == 2,
+        )
+        _of_some_size(nursery, place, int(sizes[k]), units)
+    return Beginning(candidates=tuple(nursery.candidates), failed=dict(nursery.failed))
 
 
-def _initial(nursery: Nursery, index: int, stretch: float) -> None:
-    settings, context = nursery.settings, nursery.context
-    names = ("initial", index)
+def _seeds(nursery: Nursery, seeds: Sequence[Candidate]) -> None:
+    for seed in seeds:
+        objection = nursery.twin(seed.renamed(f"s000-{len(nursery.bred):03d}"), known_too=False)
+        if objection is not None:
+            nursery.failed[f"{seed.lineage.operator}: {objection}"] += 1
+
+
+def _prototypes(nursery: Nursery) -> int:
+    """Let prototypes join in a random order; give how many did."""
+    settings = nursery.settings
+    if not settings.prototypes:
+        return 0
+    choices = matching(settings.composition.counts())
+    joined = 0
+    for k in stream(settings.seed, "initial", "prototypes").permutation(len(choices)):
+        if joined == settings.prototypes:
+            break
+        candidate = substituted(*choices[int(k)], settings, name=f"i000-{joined:03d}")
+        objection = "size" if candidate is None else nursery.objection(candidate, known_too=False)
+        if objection is None:
+            joined += 1
+        else:
+            nursery.failed[f"prototype: {objection}"] += 1
+    return joined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """What a random crystal is to be: its number, volume in target volumes, rattled or not."""
+
+    index: int
+    stretch: float
+    rattled: bool
+
+
+def _of_some_size(nursery: Nursery, place: _Place, draw: int, units: list[int]) -> None:
+    """Make a crystal of the size drawn; a size that can't be filled is taken out of the list."""
+    while True:
+        chosen = units[draw % len(units)]
+        try:
+            _random(nursery, place, chosen)
+            return
+        except GenerationError:
+            if len(units) == 1:
+                raise
+            units.remove(chosen)
+            nursery.failed[f"random: {chosen} formula units"] += 1
+
+
+def _random(nursery: Nursery, place: _Place, units: int) -> None:
+    settings = nursery.settings
+    names = ("initial", place.index)
     rng = stream(settings.seed, *names)
-    name = f"i000-{index:03d}"
+    name = f"i000-{place.index:03d}"
     lineage = Lineage(operator="random", stream="/".join(map(str, names)))
+    counts = settings.atom_counts(units)
+    volume = place.stretch * target_volume_per_atom(settings) * sum(counts.values())
+    options = DrawOptions.from_settings(settings)
     for attempt in range(2 * TRIES):
-        crystal = draw_crystal(
-            context.counts,
-            rng,
-            volume=stretch * context.volume,
-            limits=context.limits,
-            name=name,
-        ).candidate
-        if index % 3 == 2:
+        draw = draw_crystal(
+            counts, rng, volume=volume, limits=nursery.limits, name=name, options=options
+        )
+        nursery.failed.update({f"random: {reason}": n for reason, n in draw.failed.items()})
+        crystal = draw.candidate
+        if place.rattled:
             amplitude = rng.uniform(*INITIAL_RATTLE) * float(np.cbrt(crystal.volume / len(crystal)))
             crystal = displaced(crystal, rng, amplitude)
         if attempt == TRIES:
             nursery.bred.clear()
-        if nursery.objection(crystal.renamed(name, lineage), known_too=False) is None:
+        objection = nursery.objection(crystal.renamed(name, lineage), known_too=False)
+        if objection is None:
             return
+        nursery.failed[f"random: {objection}"] += 1
     raise GenerationError(
-        f"{name}: no structure of {dict(context.counts)} in {2 * TRIES} tries "
-        f"({in_words(nursery.failed)})",
-        remedy="lower search.min_distance_factor or set search.volume_per_atom",
+        f"{name}: no structure of {counts} in {2 * TRIES} tries ({in_words(nursery.failed)})",
+        remedy="lower search.min_distance_factor, set search.volume_per_atom, or widen "
+        "search.volume_range, search.cell_lengths and search.cell_angles",
         structure=name,
     )

@@ -6,22 +6,26 @@ from collections import Counter
 from collections.abc import Mapping
 
 from aga.config import SearchSettings
-from aga.search.operators import OperatorContext
 from aga.search.population import Population
 from aga.structure.candidate import Candidate, FloatArray
+from aga.structure.cell_limits import CellLimits
 from aga.structure.fingerprint import cosine_distances, fingerprint
-from aga.structure.geometry import too_close
+from aga.structure.geometry import DistanceLimits, too_close
 from aga.structure.volume import volume_allowed
 
 __all__ = ["Nursery", "in_words"]
 
 
 class Nursery:
-    """Collects offspring and refuses those that are unphysical or there already."""
+    """Collects offspring and refuses those that are unphysical or there already.
+
+    ``failed`` counts what was refused by ``operator: reason``, as its users tell it.
+    """
 
     def __init__(self, settings: SearchSettings, population: Population) -> None:
         self.settings = settings
-        self.context = OperatorContext.from_settings(settings)
+        self.limits = DistanceLimits.from_settings(settings)
+        self.shape = CellLimits.from_settings(settings)
         self.population = [one.fingerprint for one in population.individuals]
         self.bred: list[FloatArray] = []
         self.candidates: list[Candidate] = []
@@ -31,8 +35,17 @@ class Nursery:
         """Say why a structure can't join; None where it can, and then it does."""
         if not volume_allowed(candidate, self.settings):
             return "volume"
-        if too_close(candidate, self.context.limits):
+        if too_close(candidate, self.limits):
             return "too_close"
+        if not self.shape.allows(candidate):
+            return "cell"
+        return self.twin(candidate, known_too=known_too)
+
+    def twin(self, candidate: Candidate, *, known_too: bool) -> str | None:
+        """Look for a like structure alone; None where there is none, and then it joins.
+
+        For what a user has given, whose volume and cell are as they are meant to be.
+        """
         own = fingerprint(candidate)
         others = self.bred + (self.population if known_too else [])
         if others and cosine_distances(own, others).min() < self.settings.fingerprint_tolerance:

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aga.config import SearchSettings
+from aga.search.duplicates import twin_of
 from aga.search.individual import Individual
+from aga.search.islands import round_of
 from aga.structure.fingerprint import cosine_distances
+from aga.structure.matching import CloseCalls
 
 __all__ = ["Population", "merge", "select_parents"]
 
@@ -44,19 +47,26 @@ def merge(
 ) -> Population:
     """Let newcomers compete with the population for its places.
 
-    Exploded and untrusted relaxations are dropped (their energies mean nothing), then of each
-    set of duplicates (fingerprint within the tolerance and enthalpy within
-    :data:`DUPLICATE_ENTHALPY`) all but the lowest. Places go in the order of enthalpy, but a
-    niche – the surroundings of an accepted structure in fingerprint space – gets no more than
-    :data:`NICHE_SHARE` of them until every other structure has been considered; so one funnel
-    can't take the whole population (niching after Lyakhov, Oganov, Stokes & Zhu, Comput. Phys.
-    Commun. 184, 1172, 2013).
+    Leave, and are counted as ``dropped``,
+
+    - ``exploded`` and ``untrusted`` relaxations: their energies mean nothing;
+    - ``duplicate``: of structures that are one (:func:`aga.search.duplicates.twin_of`, enthalpies
+      within :data:`DUPLICATE_ENTHALPY`) all but the lowest;
+    - ``age``: those proposed more than ``max_age`` generations of their island ago, but for the
+      ``elites`` lowest (age after Hornby, GECCO 2006: what has had its time makes room);
+    - ``too_high``: those that get no place. Places go in the order of enthalpy, but a niche – the
+      surroundings of an accepted structure in fingerprint space – gets no more than
+      :data:`NICHE_SHARE` of them until every other structure has been considered; so one funnel
+      can't take the whole population (niching after Lyakhov, Oganov, Stokes & Zhu, Comput. Phys.
+      Commun. 184, 1172, 2013).
 
     Both must have been relaxed on the same committee: relax the population anew after training.
+    What comes out does not depend on the order of arrival.
     """
+    everyone = [*population.individuals, *newcomers]
     dropped: Counter[str] = Counter()
     usable: list[Individual] = []
-    for individual in [*population.individuals, *newcomers]:
+    for individual in everyone:
         reason = individual.relaxed.reason
         if reason == "untrusted":
             dropped["untrusted"] += 1
@@ -67,21 +77,41 @@ def merge(
     usable.sort(key=lambda one: (one.enthalpy_per_atom, one.name))
     distinct = _distinct(usable, settings.fingerprint_tolerance)
     dropped["duplicate"] = len(usable) - len(distinct)
-    kept = _niched(distinct, settings)
-    dropped["too_high"] = len(distinct) - len(kept)
+    young = _young(distinct, _newest(everyone), settings)
+    dropped["age"] = len(distinct) - len(young)
+    kept = _niched(young, settings)
+    dropped["too_high"] = len(young) - len(kept)
     return Population(individuals=tuple(kept), dropped={key: n for key, n in dropped.items() if n})
 
 
 def _distinct(individuals: Sequence[Individual], tolerance: float) -> list[Individual]:
     """Keep the first, hence lowest, of each set of duplicates."""
+    calls = CloseCalls(tolerance)
     kept: list[Individual] = []
     for one in individuals:
-        apart = cosine_distances(one.fingerprint, [k.fingerprint for k in kept])
-        twins = [kept[i] for i in np.flatnonzero(apart < tolerance)]
-        gaps = [one.enthalpy_per_atom - twin.enthalpy_per_atom for twin in twins]
-        if not gaps or min(gaps) > DUPLICATE_ENTHALPY:
+        if twin_of(one, kept, calls, DUPLICATE_ENTHALPY) is None:
             kept.append(one)
     return kept
+
+
+def _newest(individuals: Sequence[Individual]) -> int:
+    """Give the generation that is at work: that of the newest structures."""
+    return max((one.candidate.lineage.generation for one in individuals), default=0)
+
+
+def _young(
+    individuals: Sequence[Individual], newest: int, settings: SearchSettings
+) -> list[Individual]:
+    """Leave out, after the elites, what was proposed too many generations ago."""
+    if settings.max_age is None:
+        return list(individuals)
+    islands, elites = settings.islands, settings.elites
+    oldest = round_of(newest, islands) - settings.max_age
+    return [
+        one
+        for place, one in enumerate(individuals)
+        if place < elites or round_of(one.candidate.lineage.generation, islands) >= oldest
+    ]
 
 
 def _niched(individuals: Sequence[Individual], settings: SearchSettings) -> list[Individual]:

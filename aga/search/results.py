@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from aga.config import SearchSettings
+from aga.search.duplicates import twin_of
 from aga.search.individual import Individual, Known
+from aga.search.standard_cell import standard_cell
 from aga.structure.candidate import Candidate, FloatArray, Lineage
-from aga.structure.fingerprint import cosine_distances, fingerprint
+from aga.structure.fingerprint import fingerprint
+from aga.structure.matching import CloseCalls
 from aga.structure.protocols import Label
-from aga.structure.symmetry import SpaceGroup, space_group
+from aga.structure.symmetry import SpaceGroup, space_groups
 from aga.units import ev_per_a3_from_gpa
 
 __all__ = ["Finalist", "Result", "final_relaxations", "rank"]
 
 DUPLICATE_ENTHALPY = 0.005
-"""eV/atom within which relaxed structures of one fingerprint are the same result."""
+"""eV/atom within which relaxed structures can be the same result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,11 @@ class Finalist:
 class Result:
     """One structure found, relaxed by the reference method.
 
-    ``rank`` from 0, the lowest; ``enthalpy_per_atom`` and ``energy_per_atom`` in eV/atom by the
-    reference method; ``twins`` names of relaxed finalists that ended in the same structure.
+    ``rank`` from 0, the lowest; ``candidate`` as it was relaxed; ``enthalpy_per_atom`` and
+    ``energy_per_atom`` in eV/atom by the reference method; the space groups as of
+    :class:`aga.search.individual.Individual`; ``symmetrised`` the conventional cell of exact
+    symmetry, None where that would cost energy (:func:`aga.search.standard_cell.standard_cell`);
+    ``twins`` names of relaxed finalists that ended in the same structure.
     """
 
     rank: int
@@ -49,14 +54,18 @@ class Result:
     energy_per_atom: float
     enthalpy_per_atom: float
     space_group: SpaceGroup
+    space_group_strict: SpaceGroup
     fingerprint: FloatArray
+    symmetrised: Candidate | None = None
     twins: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Entry:
-    finalist: Finalist
+    candidate: Candidate
+    enthalpy_per_atom: float
     fingerprint: FloatArray
+    basis: Literal["labelled", "predicted"]
 
 
 def final_relaxations(
@@ -65,61 +74,57 @@ def final_relaxations(
     """Choose the best distinct structures for relaxation by the reference method.
 
     Labelled structures by their reference enthalpy and trusted predictions compete in one list,
-    the lowest first; of structures with one fingerprint a labelled one goes before a predicted
-    one, then the lower. Predictions get at most half of the places (rounded down) while labelled
-    structures can fill the others: a label is a fact.
+    the lowest first; of structures that are one (:func:`aga.search.duplicates.twin_of`) a labelled
+    one goes before a predicted one, then the lower. Predictions get at most half of the places
+    (rounded down) while labelled structures can fill the others: a label is a fact.
 
     Returns
     -------
     list of Finalist
         At most ``final_relaxations``, lowest first.
     """
-    entries = [
-        _Entry(
-            Finalist(
-                candidate=k.candidate, enthalpy_per_atom=k.enthalpy_per_atom, basis="labelled"
-            ),
-            k.fingerprint,
-        )
-        for k in labelled
+    places, calls = settings.final_relaxations, CloseCalls(settings.fingerprint_tolerance)
+    facts = [_entry(one, "labelled") for one in labelled]
+    guesses = [
+        _entry(one, "predicted")
+        for one in predicted
+        if one.relaxed.reason in {"converged", "step_limit"}
+        and one.fingerprint.size
+        and one.energy_spread <= settings.acquisition.spread_max
     ]
-    entries = _distinct(entries, settings.fingerprint_tolerance)
-    trusted = [
-        _Entry(
-            Finalist(
-                candidate=p.candidate, enthalpy_per_atom=p.enthalpy_per_atom, basis="predicted"
-            ),
-            p.fingerprint,
-        )
-        for p in predicted
-        if p.relaxed.reason in {"converged", "step_limit"}
-        and p.fingerprint.size
-        and p.energy_spread <= settings.acquisition.spread_max
+    known = _distinct(facts, (), places, calls)
+    new = _distinct(guesses, facts, places, calls)
+    for_predictions = max(places // 2, places - len(known))
+    chosen = sorted([*known, *new[:for_predictions]], key=_order)[:places]
+    return [
+        Finalist(candidate=e.candidate, enthalpy_per_atom=e.enthalpy_per_atom, basis=e.basis)
+        for e in chosen
     ]
-    merged = _distinct(trusted, settings.fingerprint_tolerance, entries)
-    places = settings.final_relaxations
-    for_predictions = max(places // 2, places - len(entries))
-    chosen: list[Finalist] = []
-    for entry in sorted(merged, key=_order):
-        guess = entry.finalist.basis == "predicted"
-        if guess and sum(f.basis == "predicted" for f in chosen) >= for_predictions:
-            continue
-        chosen.append(entry.finalist)
-    return chosen[:places]
+
+
+def _entry(one: Known | Individual, basis: Literal["labelled", "predicted"]) -> _Entry:
+    return _Entry(
+        candidate=one.candidate,
+        enthalpy_per_atom=one.enthalpy_per_atom,
+        fingerprint=one.fingerprint,
+        basis=basis,
+    )
 
 
 def _order(entry: _Entry) -> tuple[float, str]:
-    return entry.finalist.enthalpy_per_atom, entry.finalist.candidate.name
+    return entry.enthalpy_per_atom, entry.candidate.name
 
 
 def _distinct(
-    entries: Sequence[_Entry], tolerance: float, kept: Sequence[_Entry] = ()
+    entries: Sequence[_Entry], others: Sequence[_Entry], most: int, calls: CloseCalls
 ) -> list[_Entry]:
-    """Add to the kept ones, the lowest first, those unlike all others."""
-    result = list(kept)
+    """Give the lowest entries, ``most`` of them, that are unlike each other and all others."""
+    result: list[_Entry] = []
     for entry in sorted(entries, key=_order):
-        apart = cosine_distances(entry.fingerprint, [k.fingerprint for k in result])
-        if (apart >= tolerance).all():
+        if len(result) == most:
+            break
+        # unrelaxed, or by different methods: their enthalpies say nothing of who is who
+        if twin_of(entry, [*others, *result], calls, math.inf) is None:
             result.append(entry)
     return result
 
@@ -141,41 +146,55 @@ def rank(relaxed: Sequence[tuple[Candidate, Label]], settings: SearchSettings) -
         parent and ``reference_relaxation`` as operator.
     """
     pressure = ev_per_a3_from_gpa(settings.pressure)
-    order = sorted(relaxed, key=lambda one: (_enthalpy(one[0], one[1], pressure), one[0].name))
-    groups: list[tuple[Candidate, Label, FloatArray, list[str]]] = []
-    for candidate, label in order:
-        own = fingerprint(candidate)
-        apart = cosine_distances(own, [g[2] for g in groups])
-        for k in np.flatnonzero(apart < settings.fingerprint_tolerance):
-            other, its_label, _, twins = groups[int(k)]
-            gap = _enthalpy(candidate, label, pressure) - _enthalpy(other, its_label, pressure)
-            if gap < DUPLICATE_ENTHALPY:
-                twins.append(candidate.name)
-                break
-        else:
-            groups.append((candidate, label, own, []))
-    return [
-        Result(
-            rank=k,
-            candidate=candidate.renamed(
-                f"r{k:03d}-{candidate.name}",
-                Lineage(
-                    operator="reference_relaxation",
-                    parents=(candidate.name,),
-                    generation=candidate.lineage.generation,
-                ),
-            ),
+    calls = CloseCalls(settings.fingerprint_tolerance)
+    ended = [
+        _Ended(
+            candidate=candidate,
+            enthalpy_per_atom=(label.energy + pressure * candidate.volume) / len(candidate),
+            fingerprint=fingerprint(candidate),
             label=label,
-            energy_per_atom=label.energy / len(candidate),
-            enthalpy_per_atom=_enthalpy(candidate, label, pressure),
-            space_group=space_group(candidate, settings.symmetry_tolerance),
-            fingerprint=own,
-            twins=tuple(twins),
         )
-        for k, (candidate, label, own, twins) in enumerate(groups)
+        for candidate, label in relaxed
+    ]
+    distinct: list[_Ended] = []
+    twins: list[list[str]] = []
+    for one in sorted(ended, key=lambda one: (one.enthalpy_per_atom, one.candidate.name)):
+        k = twin_of(one, distinct, calls, DUPLICATE_ENTHALPY)
+        if k is None:
+            distinct.append(one)
+            twins.append([])
+        else:
+            twins[k].append(one.candidate.name)
+    return [
+        _result(k, one, tuple(names), settings.symmetry_tolerance)
+        for k, (one, names) in enumerate(zip(distinct, twins, strict=True))
     ]
 
 
-def _enthalpy(candidate: Candidate, label: Label, pressure: float) -> float:
-    """Give (E + pV)/n in eV/atom, the pressure in eV/Å³."""
-    return (label.energy + pressure * candidate.volume) / len(candidate)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Ended:
+    candidate: Candidate
+    enthalpy_per_atom: float
+    fingerprint: FloatArray
+    label: Label
+
+
+def _result(place: int, one: _Ended, twins: tuple[str, ...], tolerance: float) -> Result:
+    candidate, groups = one.candidate, space_groups(one.candidate, tolerance)
+    lineage = Lineage(
+        operator="reference_relaxation",
+        parents=(candidate.name,),
+        generation=candidate.lineage.generation,
+    )
+    return Result(
+        rank=place,
+        candidate=candidate.renamed(f"r{place:03d}-{candidate.name}", lineage),
+        label=one.label,
+        energy_per_atom=one.label.energy / len(candidate),
+        enthalpy_per_atom=one.enthalpy_per_atom,
+        space_group=groups.loose,
+        space_group_strict=groups.strict,
+        fingerprint=one.fingerprint,
+        symmetrised=standard_cell(candidate, one.label, tolerance),
+        twins=twins,
+    )

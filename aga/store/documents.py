@@ -250,7 +250,9 @@ class ResultDoc:
 
     ``candidate`` has the relaxed geometry and the name and lineage of the structure that was
     relaxed; ``label`` belongs to the relaxed geometry; ``pressure`` in eV/Å³; ``space_group``
-    is ``{"number": …, "symbol": …}``; ``rank`` counts from 0, the lowest enthalpy first.
+    is ``{"number": …, "symbol": …}``, ``space_group_strict`` the same at a tenth of the tolerance;
+    ``rank`` counts from 0, the lowest enthalpy first. ``symmetrised`` is the conventional cell of
+    exact symmetry; ``prototype``, ``found`` and ``twins`` as the collection describes them.
     """
 
     rank: int
@@ -260,7 +262,12 @@ class ResultDoc:
     pressure: float = 0.0
     iteration: int = 0
     space_group: Mapping[str, Any] | None = None
+    space_group_strict: Mapping[str, Any] | None = None
     fingerprint: Sequence[float] | None = None
+    symmetrised: Candidate | None = None
+    prototype: Mapping[str, Any] | None = None
+    found: Mapping[str, Any] | None = None
+    twins: Sequence[str] = ()
 
     @property
     def name(self) -> str:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Self
 
+from aga.store.found import Found
 from aga.store.query import parse_sort, parse_where
 
 if TYPE_CHECKING:  # a list of structures is printed without them
-    from ase import Atoms
-
-    from aga.store.documents import Document
     from aga.store.repository import Repository
-    from aga.structure.candidate import Candidate
 
 __all__ = ["SCHEMA", "Found", "SearchHandle", "open_search"]
 
@@ -51,98 +46,6 @@ def open_search(uri: str | None = None, search_id: str | None = None) -> SearchH
 
     repository = Repository.from_database(connect(uri))
     return SearchHandle(repository, repository.resolve_search(search_id))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One structure of a search.
-
-    ``energy_per_atom`` and ``enthalpy_per_atom`` (eV/atom) are those of the reference method
-    ``reference``, None where it was not asked; ``predicted_energy_per_atom`` and
-    ``energy_spread`` (eV/atom) are the committee's. ``space_group`` is
-    ``{"number": …, "symbol": …}`` or None; ``volume_per_atom`` in Å³; ``rank`` counts the
-    results from 0.
-    """
-
-    id: str
-    search: str
-    stage: str
-    name: str
-    formula: str
-    n_atoms: int
-    volume_per_atom: float
-    operator: str
-    parents: tuple[str, ...]
-    generation: int
-    iteration: int
-    energy_per_atom: float | None
-    enthalpy_per_atom: float | None
-    reference: str | None
-    predicted_energy_per_atom: float | None
-    energy_spread: float | None
-    space_group: dict[str, Any] | None
-    rank: int | None
-    failure: dict[str, Any] | None
-    stored: Mapping[str, Any] = field(repr=False, compare=False)
-
-    @property
-    def candidate(self) -> Candidate:
-        """The structure itself: species, positions, cell, lineage."""
-        from aga.structure.candidate import Candidate  # noqa: PLC0415 - loads ASE
-
-        return Candidate.from_dict(dict(self.stored))
-
-    @classmethod
-    def of(cls, candidate: Candidate, **values: Any) -> Self:  # noqa: ANN401 - the other fields
-        """Describe a structure that is in memory; ``values`` are what it does not say itself."""
-        return cls(
-            name=candidate.name,
-            formula=candidate.formula,
-            n_atoms=len(candidate),
-            volume_per_atom=candidate.volume / len(candidate),
-            operator=candidate.lineage.operator,
-            parents=candidate.lineage.parents,
-            stored=candidate.to_dict(),
-            **values,
-        )
-
-    @classmethod
-    def from_document(cls, document: Document) -> Self:
-        """Read a document of ``aga_structures``."""
-        reference = document["reference"] or {}
-        committee = document["committee"] or {}
-        same = ("stage", "name", "formula", "n_atoms", "volume_per_atom", "generation", "iteration")
-        return cls(
-            id=document["_id"],
-            search=document["search_id"],
-            **{key: document[key] for key in (*same, "space_group", "rank", "failure")},
-            operator=document["lineage"]["operator"],
-            parents=tuple(document["lineage"].get("parents", ())),
-            energy_per_atom=reference.get("energy_per_atom"),
-            enthalpy_per_atom=reference.get("enthalpy_per_atom"),
-            reference=reference.get("engine"),
-            predicted_energy_per_atom=committee.get("energy_per_atom"),
-            energy_spread=committee.get("energy_spread"),
-            stored=document,
-        )
-
-    def to_ase(self) -> Atoms:
-        """Give an ASE ``Atoms``."""
-        return self.candidate.to_ase()
-
-    def to_pymatgen(self) -> Any:  # noqa: ANN401 - pymatgen is untyped here
-        """Give a pymatgen ``Structure``."""
-        return self.candidate.to_pymatgen()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain JSON values."""
-        keys = (
-            *("id", "name", "formula", "n_atoms", "energy_per_atom", "enthalpy_per_atom"),
-            *("space_group", "volume_per_atom", "reference", "generation", "iteration"),
-            *("operator", "parents", "rank", "stage", "predicted_energy_per_atom"),
-            *("energy_spread", "failure"),
-        )
-        return {key: getattr(self, key) for key in keys} | {"parents": list(self.parents)}
 
 
 class SearchHandle:

@@ -53,6 +53,7 @@ def structure_document(
         "committee": None,
         "reference": None,
         "space_group": None,
+        "space_group_strict": None,
         "fingerprint": None,
         "pick": None,
         "rank": None,
@@ -121,6 +122,20 @@ def result_document(search_id: str, result: ResultDoc) -> Document:
         "lineage": lineage,
         "reference": reference_part(result.label, result.engine, len(candidate), pv_per_atom),
         "space_group": plain(result.space_group),
+        "space_group_strict": plain(result.space_group_strict),
         "fingerprint": plain(result.fingerprint),
         "rank": result.rank,
+        "symmetrised": None if result.symmetrised is None else _cell(result.symmetrised),
+        "prototype": plain(result.prototype),
+        "found": plain(result.found),
+        "twins": list(result.twins),
+    }
+
+
+def _cell(candidate: Candidate) -> Document:
+    """Give the symbols and the geometry alone."""
+    return {
+        "symbols": candidate.symbols,
+        "positions": candidate.positions.tolist(),
+        "cell": candidate.cell.tolist(),
     }

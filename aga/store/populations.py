@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pymongo import DESCENDING
 
@@ -24,6 +25,7 @@ class Populations(Store):
         iteration: int,
         version: int | None,
         individuals: Sequence[Relaxed],
+        operators: Mapping[str, Any] | None = None,
     ) -> bool:
         """Store a population, best first; one that exists stays as it is.
 
@@ -35,6 +37,8 @@ class Populations(Store):
             Committee that relaxed it.
         individuals
             Its structures in their order.
+        operators
+            Record of the operators up to here, plain JSON values.
 
         Returns
         -------
@@ -48,6 +52,7 @@ class Populations(Store):
             "generation": generation,
             "iteration": iteration,
             "committee": version,
+            "operators": plain(dict(operators or {})),
             "individuals": [
                 {"name": item.candidate.name, **plain(item.to_dict(), finite=False)}
                 for item in individuals
@@ -76,6 +81,16 @@ class Populations(Store):
         """
         version = self._population(search_id, generation)["committee"]
         return None if version is None else int(version)
+
+    def population_operators(self, search_id: str, generation: int) -> dict[str, Any]:
+        """Give the record of the operators stored with a population; empty in older documents.
+
+        Raises
+        ------
+        aga.errors.NotFoundError
+            There is none of this generation.
+        """
+        return dict(self._population(search_id, generation).get("operators", {}))
 
     def _population(self, search_id: str, generation: int) -> Document:
         found = self.get("populations", f"{search_id}/p{generation:03d}")

@@ -8,12 +8,13 @@ changes a geometry that has been sent to the reference method.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from pymongo import ASCENDING, UpdateOne
 
-from aga.store.documents import ResultDoc, plain
+from aga.store.documents import Document, ResultDoc, plain
 from aga.store.layout import (
     Stage,
     committee_part,
@@ -68,7 +69,8 @@ class Structures(Reader):
         relaxed
             Relaxed structures; those already picked or labelled keep their geometry.
         extras
-            For a name: ``space_group`` ({number, symbol}) and ``fingerprint`` (floats).
+            For a name: ``space_group`` and ``space_group_strict`` ({number, symbol}) and
+            ``fingerprint`` (floats).
         """
         self.put_candidates(search_id, iteration, [item.candidate for item in relaxed])
         updates = []
@@ -78,6 +80,7 @@ class Structures(Reader):
                 "stage": "relaxed",
                 "committee": committee_part(version, item),
                 "space_group": plain(known.get("space_group")),
+                "space_group_strict": plain(known.get("space_group_strict")),
                 "fingerprint": plain(known.get("fingerprint")),
             }
             query = {
@@ -113,6 +116,34 @@ class Structures(Reader):
             and said["energy"] is not None
             and said["enthalpy"] is not None
         ]
+
+    def sightings(self, search_id: str, iteration: int) -> list[Document]:
+        """Give what tells the structures bred and relaxed in an iteration from others.
+
+        Returns
+        -------
+        list
+            Of each ``name``, ``iteration``, ``generation``, ``lineage`` and ``fingerprint``, by
+            name. Structures that were only relaxed anew, on a newer committee, are left out.
+        """
+        query = {"search_id": search_id, "iteration": iteration}
+        keys = ("name", "iteration", "generation", "lineage", "fingerprint", "stage")
+        source = self.collection("structures")
+        found = self.read(lambda: list(source.find(query, dict.fromkeys(keys, 1))))
+        # An index knows nothing of these conditions, and few structures fail them.
+        bred = [
+            doc
+            for doc in found
+            if doc["fingerprint"] is not None
+            and doc["stage"] != "result"
+            and doc["lineage"]["operator"] != "relaxation"
+        ]
+        return sorted(bred, key=itemgetter("name"))
+
+    def geometries(self, search_id: str, names: Sequence[str]) -> dict[str, Candidate]:
+        """Give the structures of these names; those that are not stored are left out."""
+        query = {"_id": {"$in": [f"{search_id}/{name}" for name in names]}}
+        return {doc["name"]: Candidate.from_dict(doc) for doc in self.find("structures", query)}
 
     def lowest_relaxed(
         self, search_id: str, iteration: int, number: int

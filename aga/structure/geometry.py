@@ -63,6 +63,10 @@ class DistanceLimits:
             return self.overrides[pair]
         return self.factor * float(covalent_radii[first] + covalent_radii[second])
 
+    def of(self, first: str, second: str) -> float:
+        """Give the limit in Å of two elements."""
+        return self.limit(int(atomic_numbers[first]), int(atomic_numbers[second]))
+
     def matrix(self, numbers: IntArray) -> FloatArray:
         """Give the (n, n) limits in Å of atoms with these atomic numbers."""
         kinds, inverse = np.unique(numbers, return_inverse=True)
@@ -150,15 +154,19 @@ def reduced(candidate: Candidate) -> Candidate:
     """Describe the same crystal, unturned, by its Niggli cell with the atoms inside.
 
     The cell of Niggli (Křivý & Gruber, Acta Cryst. A 32, 297, 1976) has the shortest vectors
-    and angles between 60° and 120°. A cell that spglib can't reduce is only wrapped.
+    and angles between 60° and 120°; it comes out right-handed. A cell that spglib can't reduce
+    is only wrapped: no structure is lost or changed here.
     """
     cell = niggli_reduce(candidate.cell)
     if cell is None:
         return wrapped(candidate)
-    cell = np.asarray(cell, dtype=np.float64)
-    change = np.linalg.solve(candidate.cell.T, cell.T).T
-    if np.abs(change - np.rint(change)).max() > 1e-3 or abs(np.linalg.det(cell)) < 1e-6:
+    wanted = np.linalg.solve(candidate.cell.T, np.asarray(cell, dtype=np.float64).T).T
+    change = np.rint(wanted)
+    # Within its tolerance spglib may give vectors that are none of the lattice, or of a sublattice.
+    if np.abs(wanted - change).max() > 1e-3 or abs(round(float(np.linalg.det(change)))) != 1:
         return wrapped(candidate)
     # The integer matrix times the given cell keeps the lattice to the last bit.
-    exact = np.rint(change) @ candidate.cell
+    exact = change @ candidate.cell
+    if np.linalg.det(exact) < 0:
+        exact = -exact
     return wrapped(candidate.moved(candidate.positions, exact))

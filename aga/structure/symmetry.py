@@ -11,7 +11,19 @@ import spglib
 from aga.structure.candidate import Candidate
 from aga.structure.geometry import fractional
 
-__all__ = ["P1", "SpaceGroup", "primitive", "space_group", "standardised"]
+__all__ = [
+    "P1",
+    "STRICT",
+    "SpaceGroup",
+    "SpaceGroups",
+    "primitive",
+    "space_group",
+    "space_groups",
+    "standardised",
+]
+
+STRICT = 0.1
+"""The strict tolerance in loose ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +56,21 @@ def space_group(candidate: Candidate, tolerance: float) -> SpaceGroup:
     return SpaceGroup(number=int(dataset.number), symbol=str(dataset.international))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceGroups:
+    """The space group at two tolerances: where they differ, the symmetry is an approximate one."""
+
+    loose: SpaceGroup
+    strict: SpaceGroup
+
+
+def space_groups(candidate: Candidate, tolerance: float) -> SpaceGroups:
+    """Name the space group at a tolerance in Å and at :data:`STRICT` of it; never raises."""
+    loose = space_group(candidate, tolerance)
+    strict = loose if loose == P1 else space_group(candidate, STRICT * tolerance)
+    return SpaceGroups(loose=loose, strict=strict)
+
+
 def standardised(candidate: Candidate, tolerance: float) -> Candidate:
     """Give the symmetrised conventional cell in standard setting.
 
@@ -53,15 +80,24 @@ def standardised(candidate: Candidate, tolerance: float) -> Candidate:
     return _standardised(candidate, tolerance, to_primitive=False)
 
 
-def primitive(candidate: Candidate, tolerance: float) -> Candidate:
-    """Give the symmetrised primitive cell in standard setting, as :func:`standardised` does."""
-    return _standardised(candidate, tolerance, to_primitive=True)
+def primitive(candidate: Candidate, tolerance: float, *, idealise: bool = True) -> Candidate:
+    """Give the primitive cell in standard setting, symmetrised as by :func:`standardised`.
+
+    Where ``idealise`` is False, atoms and lattice stay where they are but for the mean over
+    those that repeat each other.
+    """
+    return _standardised(candidate, tolerance, to_primitive=True, idealise=idealise)
 
 
-def _standardised(candidate: Candidate, tolerance: float, *, to_primitive: bool) -> Candidate:
+def _standardised(
+    candidate: Candidate, tolerance: float, *, to_primitive: bool, idealise: bool = True
+) -> Candidate:
     try:
         found = spglib.standardize_cell(
-            _spglib_cell(candidate), to_primitive=to_primitive, symprec=tolerance
+            _spglib_cell(candidate),
+            to_primitive=to_primitive,
+            no_idealize=not idealise,
+            symprec=tolerance,
         )
     except spglib.SpglibError:
         return candidate

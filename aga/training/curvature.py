@@ -22,7 +22,7 @@ from torch import Tensor
 
 from aga.parallel.ranks import Ranks
 from aga.potential.network import Activation, Weights, activate
-from aga.structure.candidate import FloatArray
+from aga.structure.candidate import FloatArray, IntArray
 from aga.training.evaluators import FixedPiece
 from aga.training.loss import SHEAR, Targets
 from aga.training.objective import ElementLayout, Part
@@ -108,19 +108,20 @@ def curvature(  # noqa: PLR0913, PLR0917 - the loss, at a point, on all ranks
         whom = part.places[piece.frames]
         lot = _Lot(piece, part.targets.take(piece.frames), prefactors, np.sqrt(weights[whom]))
         draws = [np.random.default_rng([sketch.seed, int(frame)]) for frame in whom]
-        for rows in lot.rows(networks, combinations, draws):
+        for frame, rows in zip(whom, lot.rows(networks, combinations, draws), strict=True):
             for block, total in enumerate(sums):
-                total.add(rows if whole else rows[:, block * size : (block + 1) * size])
-    return [_summed(total, ranks, 2.0 / part.count) for total in sums]
+                mine = rows if whole else rows[:, block * size : (block + 1) * size]
+                total.add(int(frame), mine)
+    return [_summed(total, ranks, part.count) for total in sums]
 
 
-def _summed(total: _Sum, ranks: Ranks, scale: float) -> Block:
-    if ranks.size == 1 and (rows := total.rows()) is not None:
-        return Block(rows=rows.double() * sqrt(scale))
-    matrix = total.finish()
-    if ranks.size > 1:
-        matrix = torch.from_numpy(ranks.sum(matrix.numpy()))
-    return Block(matrix=matrix * scale)
+def _summed(total: _Sum, ranks: Ranks, frames: int) -> Block:
+    """Give one block from the shares of all ranks."""
+    numbers = ranks.sum(total.numbers(frames))
+    if 0 < numbers.sum() <= total.few:
+        rows = ranks.sum(total.rows(numbers.astype(np.int64)))
+        return Block(rows=torch.from_numpy(rows) * sqrt(2.0 / frames))
+    return Block(matrix=torch.from_numpy(ranks.sum(total.finish().numpy())) * (2.0 / frames))
 
 
 class _Sum:
@@ -128,28 +129,39 @@ class _Sum:
 
     def __init__(self, width: int) -> None:
         self._matrix = torch.zeros(0, 0, dtype=torch.float32)  # none as long as rows are few
-        self._few = int(FEW * width)
+        self.few = int(FEW * width)
         self._width = width
-        self._rows: list[Tensor] = []
+        self._rows: list[tuple[int, Tensor]] = []
         self._count = 0
         # the matrix is symmetric: strips of columns need only what is above the diagonal
         edges = np.linspace(0, width, min(8, width) + 1).astype(int).tolist()
         self._strips = list(pairwise(edges))
 
-    def add(self, rows: Tensor) -> None:
-        self._rows.append(rows)
+    def add(self, frame: int, rows: Tensor) -> None:
+        self._rows.append((frame, rows))
         self._count += len(rows)
-        if self._count >= max(ROWS, self._few + 1):
+        if self._count >= max(ROWS, self.few + 1):
             self._flush()
 
-    def rows(self) -> Tensor | None:
-        """Give all rows, (R, P), where they are few."""
-        if len(self._matrix) or not 0 < self._count <= self._few:
-            return None
-        return torch.cat(self._rows)
+    def numbers(self, frames: int) -> FloatArray:
+        """Count the rows of each of all frames; more than few where they are summed already."""
+        found = np.zeros(frames)
+        for frame, rows in self._rows:
+            found[frame] = len(rows)
+        if len(self._matrix):
+            found += self.few + 1
+        return found
+
+    def rows(self, numbers: IntArray) -> FloatArray:
+        """Give these rows at their places among those of all frames, (R, P), zero elsewhere."""
+        firsts = np.cumsum(numbers) - numbers
+        table = np.zeros((int(numbers.sum()), self._width))
+        for frame, rows in self._rows:
+            table[firsts[frame] : firsts[frame] + len(rows)] = rows.numpy()
+        return table
 
     def _flush(self) -> None:
-        rows = torch.cat(self._rows)
+        rows = torch.cat([rows for _, rows in self._rows])
         if not len(self._matrix):
             self._matrix = torch.zeros(self._width, self._width, dtype=torch.float32)
         for first, last in self._strips:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from aga.config.potential import PotentialSettings
@@ -37,6 +37,11 @@ class Recipe:
             training=settings.training,
             seed=settings.search.seed if seed is None else seed,
         )
+
+    def continued(self) -> Self:
+        """Give the recipe of a search's training that begins with the weights of the one before."""
+        passes = min(self.training.retraining_passes, self.training.passes)
+        return replace(self, training=self.training.model_copy(update={"passes": passes}))
 
     @classmethod
     def for_frames(

@@ -113,6 +113,12 @@ def rutile() -> Any:
     )
 
 
+def copper_gold() -> Any:
+    atoms = bulk("Cu", cubic=True, a=3.8)
+    atoms.symbols[0] = atoms.symbols[1] = "Au"
+    return atoms
+
+
 def silicon() -> Any:
     return bulk("Si", a=5.3)
 
@@ -133,6 +139,13 @@ CASES = {
     "tersoff-2": Case("tersoff", silicon),
     "tersoff-sic": Case("tersoff", lambda: bulk("SiC", "zincblende", a=4.3)),
     "matsui-akaogi": Case("matsui-akaogi", rutile),
+    "emt": Case("emt", copper_gold),
+    "lj-mixture": Case(
+        "lj-mixture",
+        # The mixture of Kob and Andersen, Phys. Rev. E 51, 4626 (1995), units of 0.1 eV, 2.8 Å.
+        lambda: bulk("NiP", "cesiumchloride", a=2.95) * (1, 1, 2),
+        {"pairs": {"Ni-Ni": [0.1, 2.8], "P-Ni": [0.15, 2.24], "P-P": [0.05, 2.464]}},
+    ),
     "custom": Case(
         "ase.calculators.lj:LennardJones",
         lambda: bulk("Ar", a=5.0, cubic=True),

@@ -327,11 +327,15 @@ def test_population_comes_back_with_every_bit(repo: Repository) -> None:
     assert not repo.put_population(SID, 1, 0, 2, items[:1])
     back = repo.get_population(SID, 1)
     assert [item.to_dict() for item in back] == [item.to_dict() for item in items]
-    repo.put_population(SID, 2, 0, 2, items[:1])
+    assert repo.population_operators(SID, 1) == {}
+    record = {"made": {"rattle": 40 / 3, "random": 2.0}, "entered": {"rattle": 0.8**5}}
+    repo.put_population(SID, 2, 0, 2, items[:1], record)
+    assert repo.population_operators(SID, 2) == record
     latest = repo.latest_population(SID) or {}
     assert (latest["generation"], latest["committee"]) == (2, 2)
-    with pytest.raises(NotFoundError):
-        repo.get_population(SID, 3)
+    for ask in (repo.get_population, repo.population_operators):
+        with pytest.raises(NotFoundError):
+            ask(SID, 3)
 
 
 # blobs

@@ -29,10 +29,12 @@ def search(folder: Path, **settings: object) -> Outcome:
     def train(frames: Sequence[Frame], iteration: int, previous: Trained | None) -> Trained:
         before = None if previous is None else previous.committee
         assert before is None or isinstance(before, NetworkCommittee)
+        recipe = Recipe.of_search(tree)
+        recipe = recipe if before is None else recipe.continued()
         models = [
             fit_member(
                 frames,
-                Recipe.of_search(tree),
+                recipe,
                 member=m,
                 previous=None if before is None else before.models[m],
             ).model

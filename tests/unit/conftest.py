@@ -10,7 +10,6 @@ import pytest
 from aga.search.individual import Individual, Known
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Relaxed, RelaxReason
-from aga.structure.symmetry import P1
 
 MakeIndividual = Callable[..., Individual]
 MakeKnown = Callable[..., Known]
@@ -55,7 +54,7 @@ def make_individual() -> MakeIndividual:
             reason=reason,
         )
         own = at(0.0) if fingerprint is None else fingerprint
-        return Individual(relaxed=relaxed, fingerprint=own, space_group=P1)
+        return Individual(relaxed=relaxed, fingerprint=own)
 
     return make
 

@@ -109,10 +109,16 @@ def test_the_registry_imports_no_engine() -> None:
 def test_every_engine_loads_and_shows_its_options() -> None:
     schemas = options_schema()
     programs = {"espresso", "gpaw", "abinit", "cp2k", "vasp", "lammps"}
-    assert set(schemas) == set(engine_names()) == {"tersoff", "matsui-akaogi"} | programs
+    analytic = {"tersoff", "matsui-akaogi", "emt", "lj-mixture"}
+    assert set(schemas) == set(engine_names()) == analytic | programs
     assert "kpoint_spacing" in schemas["espresso"]["properties"]
     assert "pair_style" in schemas["lammps"]["required"]
     assert schemas["tersoff"]["additionalProperties"] is False
+
+
+def test_auto_never_takes_effective_medium_theory() -> None:
+    assert resolve_engine("auto", ["Cu", "Au"]) == "espresso"
+    assert resolve_engine("emt", ["Cu", "Au"]) == "emt"
 
 
 def test_the_registry_and_the_engines_agree_on_the_elements() -> None:

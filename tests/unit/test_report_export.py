@@ -64,6 +64,28 @@ def test_one_file_each(form: Any, name: str, tmp_path: Path) -> None:
     assert "Fd-3m" in text
 
 
+def test_a_result_is_exported_symmetrised_as_cif(tmp_path: Path) -> None:
+    cubic = bulk("Si", "diamond", a=5.43, cubic=True)
+    item = document()
+    cell = {
+        "symbols": ["Si"] * 8,
+        "positions": cubic.positions.tolist(),
+        "cell": cubic.cell.array.tolist(),
+    }
+    item = replace(item, stored={**item.stored, "symmetrised": cell})
+    assert item.symmetrised is not None
+    (path,) = export_structures([item], "cif", tmp_path)
+    text = path.read_text()
+    assert "# symmetrised" in text
+    assert "_symmetry_Int_Tables_number   227" in text
+    assert text.count("  Si  Si") == 1, "the asymmetric unit alone"
+    back = read(path)
+    assert len(back) == 8
+    assert back.cell.lengths() == pytest.approx([5.43] * 3)
+    (relaxed,) = export_structures([item], "extxyz", tmp_path)
+    assert np.allclose(read(relaxed).cell, DIAMOND.cell), "energies stay with what was computed"
+
+
 def reference_distances() -> Any:
     return DIAMOND.get_all_distances(mic=True)
 

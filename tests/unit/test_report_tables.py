@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from matplotlib import image
 from rich.console import Console
 
+from aga.report.details import ancestry_tree, structure_details
 from aga.report.plots import Generation, History, ReferencePoint, energy_figure, save_figure
 from aga.report.progress import eta, open_progress, plain_line, queue, render
 from aga.report.rows import duration
-from aga.report.tables import ancestry_tree, structure_details, structures_table
+from aga.report.summary import summary_markdown
+from aga.report.tables import structures_table
 from aga.store.handle import Found
 from aga.structure.candidate import Candidate, Lineage
 
@@ -94,6 +97,82 @@ def test_heights_are_above_the_lowest() -> None:
     assert " 10.0 " in second
     assert "committee" not in text
     assert "enthalpy" not in text
+
+
+HOW = {
+    "times": 12,
+    "first": "g004-032",
+    "iteration": 2,
+    "generation": 4,
+    "operator": "crossover",
+    "reference_calls": 22,
+}
+RUTILE = {
+    "name": "Rutile",
+    "strukturbericht": "C4",
+    "pearson": "tP6",
+    "aflow": "A2B_tP6_136_f_a",
+}
+
+
+def results() -> list[Found]:
+    known = {"stage": "result", "found": HOW, "prototype": RUTILE}
+    strict = {"number": 227, "symbol": "Fd-3m"}
+    rough = {"number": 12, "symbol": "C2/m"}
+    return [
+        found("r000-g004-032", -4.6296, **known, space_group_strict=strict),
+        found("r001-g002-001", -4.6196, stage="result", space_group_strict=rough),
+    ]
+
+
+def test_results_tell_what_they_are_and_how_they_were_found() -> None:
+    text = shown(structures_table(results()))
+    first, second = (line for line in text.splitlines() if "Fd-3m" in line)
+    for words in ("Rutile, C4", "12×", "gen. 4, 22 calls, crossover", "same"):
+        assert words in first
+    assert "C2/m (12)" in second
+    assert "–" in second
+    plain = shown(structures_table([found("a"), found("b")]))
+    assert "found" not in plain
+    assert "strictly" not in plain
+    assert "gen." in plain
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_nothing_is_cut_off_in_a_narrow_terminal(width: int) -> None:
+    stream = io.StringIO()
+    screen = Console(file=stream, width=width)
+    screen.print(structures_table(results(), width=screen.width))
+    text = stream.getvalue()
+    missing = re.findall(r"left out for want of width: (.*?)\s*$", text, re.MULTILINE)
+    left_out = missing[0].split(", ") if missing else []
+    assert left_out == {60: ["volume", "first", "strictly", "found"], 80: ["volume", "first"]}.get(
+        width, []
+    )
+    words = {"found": "12×", "first": "crossover", "volume": "19.65", "prototype": "Rutile"}
+    for column, word in words.items():
+        assert (word in text) is (column not in left_out)
+    for word in ("r000-g004-032", "-4.6296", "10.0"):
+        assert word in text
+
+
+def test_details_tell_the_same_at_length() -> None:
+    (item, rough) = results()
+    text = shown(structure_details(item, [item]))
+    assert "Rutile, C4 (A2B_tP6_136_f_a)" in text
+    assert "12 times, first as g004-032 by crossover (iteration 2, generation 4, 22" in text
+    assert "strictly" not in text
+    assert "Fd-3m (227), strictly C2/m (12)" in shown(structure_details(rough, [rough]))
+    once = found("r", found=HOW | {"times": 1, "reference_calls": None})
+    assert "once, first as g004-032 by crossover (iteration 2, generation 4)" in shown(
+        structure_details(once, [once])
+    )
+
+
+def test_the_summary_has_the_same_columns() -> None:
+    text = summary_markdown(status(state="finished"), results())
+    assert "| Fd-3m (227) | Rutile, C4 | 19.65 | 12× | gen. 4, 22 calls, crossover |" in text
+    assert "| Fd-3m (227), strictly C2/m (12) | – | 19.65 | – | gen. 3 |" in text
 
 
 def test_structures_without_reference_energy_show_the_committee() -> None:

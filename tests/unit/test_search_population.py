@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aga.config import SearchSettings
-from aga.search.individual import Individual, Known
+from aga.search.individual import Individual, Known, describe
 from aga.search.population import Population, merge, select_parents
-from aga.structure.candidate import FloatArray
+from aga.structure.candidate import Candidate, FloatArray
+from aga.structure.protocols import Relaxed
 
 MakeIndividual = Callable[..., Individual]
 MakeKnown = Callable[..., Known]
@@ -83,9 +85,113 @@ def test_alike_but_of_other_energy_or_other_form_is_no_duplicate(
     crowd = [
         make_individual("a", -4.00),
         make_individual("other energy", -4.05),
-        make_individual("other form", -4.00, fingerprint=fingerprint_at(0.03)),
+        make_individual("other form", -4.00, fingerprint=fingerprint_at(0.07)),
     ]
     assert len(merge(Population(), crowd, search())) == 3
+
+
+def bred(one: Individual, generation: int) -> Individual:
+    """Give the individual as if it had been bred in a generation."""
+    candidate = one.candidate
+    lineage = replace(candidate.lineage, generation=generation)
+    aged = candidate.renamed(candidate.name, lineage)
+    return replace(one, relaxed=replace(one.relaxed, candidate=aged))
+
+
+def polytypes() -> list[Individual]:
+    """Silicon stacked as 3C, 4H and 6H, as a search with Tersoff's potential has it: degenerate."""
+    places = {"A": (0.0, 0.0), "B": (1 / 3, 2 / 3), "C": (2 / 3, 1 / 3)}
+    edge, crowd = 3.84, []
+    for sequence in ("ABC", "ABCB", "ABCACB"):
+        n = len(sequence)
+        cell = edge * np.array([[1, 0, 0], [-0.5, np.sqrt(0.75), 0], [0, 0, n * np.sqrt(2 / 3)]])
+        low = np.array([(*places[s], k / n) for k, s in enumerate(sequence)])
+        scaled = np.concatenate([low, low + np.array([0, 0, 0.75 / n])])
+        candidate = Candidate(
+            name=sequence, numbers=[14] * 2 * n, positions=scaled @ cell, cell=cell
+        )
+        relaxed = Relaxed(
+            candidate=candidate,
+            energy=-4.6296 * 2 * n,
+            enthalpy=-4.6296 * 2 * n,
+            energy_spread=0.0,
+            force_spread=0.0,
+            max_force=0.0,
+            steps=1,
+            reason="converged",
+        )
+        crowd.append(describe(relaxed, search()))
+    return crowd
+
+
+def test_polytypes_of_one_energy_are_kept_apart() -> None:
+    crowd = polytypes()
+    assert len(merge(Population(), crowd, search())) == 3
+    again = [replace_name(one, f"{one.name}-again") for one in crowd]
+    both = merge(Population(), [*crowd, *again], search())
+    assert names(both) == sorted(one.name for one in crowd)
+    assert both.dropped == {"duplicate": 3}
+
+
+def replace_name(one: Individual, name: str) -> Individual:
+    relaxed = replace(one.relaxed, candidate=one.candidate.renamed(name))
+    return replace(one, relaxed=relaxed)
+
+
+@pytest.mark.parametrize(("islands", "spared"), [(1, 4), (2, 6)])
+def test_the_old_leave_and_the_elites_stay(
+    make_individual: MakeIndividual, islands: int, spared: int
+) -> None:
+    crowd = [
+        bred(make_individual(f"x{k}", -4.5 + 0.1 * k), generation)
+        for k, generation in
+        # the newest is of generation 9; 3 generations of its own island before is 6, or 3
+        enumerate([1, 2, 2, 9, 7, 4, 3, 2])
+    ]
+    settings = search(elites=2, max_age=3, islands=islands)
+    kept = merge(Population(individuals=tuple(crowd[:4])), crowd[4:], settings)
+    assert names(kept)[:2] == ["x0", "x1"], "the elites, however old"
+    assert len(kept) == spared
+    assert kept.dropped == {"age": 8 - spared}
+    assert "x3" in names(kept)
+
+
+def test_nobody_leaves_by_age_unless_asked(make_individual: MakeIndividual) -> None:
+    crowd = [bred(make_individual(f"x{k}", -4.5 + 0.1 * k), k) for k in range(1, 12)]
+    kept = merge(Population(), crowd, search())
+    assert len(kept) == 11
+    assert "age" not in kept.dropped
+
+
+def test_a_niche_stays_filled_through_generations(
+    make_individual: MakeIndividual, fingerprint_at: FingerprintAt
+) -> None:
+    """Offspring of the lowest funnel come again and again; the others keep their places."""
+    settings = search(population_size=12, max_age=30)
+    population = merge(
+        Population(),
+        [
+            make_individual(f"o{k:02d}", -3.0 + 0.03 * k, fingerprint=fingerprint_at(0.5, k + 1))
+            for k in range(11)
+        ],
+        settings,
+    )
+    for generation in range(1, 20):
+        offspring = [
+            bred(
+                make_individual(
+                    f"f{generation:02d}-{k:02d}",
+                    -4.6 + 0.03 * k - 0.001 * generation,
+                    fingerprint=fingerprint_at(0.035, axis=k + 1),
+                ),
+                generation,
+            )
+            for k in range(11)
+        ]
+        population = merge(population, offspring, settings)
+    families = Counter(name[0] for name in names(population))
+    assert families == {"f": 3, "o": 9}
+    assert all(name.startswith("f19") for name in names(population)[:3]), "and it gets better"
 
 
 def test_one_funnel_does_not_take_the_whole_population(

@@ -17,7 +17,8 @@ from aga.search.initial import initial_structures
 from aga.search.operators import OPERATORS, OperatorContext
 from aga.search.population import Population
 from aga.search.propose import propose
-from aga.structure.candidate import Candidate
+from aga.search.rates import OperatorRecord
+from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.fingerprint import cosine_distances, fingerprint
 from aga.structure.geometry import DistanceLimits, too_close
 from aga.structure.protocols import Relaxed
@@ -71,7 +72,7 @@ def test_names_and_lineage_tell_where_a_structure_comes_from() -> None:
         index = int(one.name.removeprefix("g003-"))
         assert one.lineage.stream == f"propose/3/{index}"
         assert one.lineage.generation == 3
-        number = {"random": 0, "crossover": 2}.get(one.lineage.operator, 1)
+        number = OPERATORS[one.lineage.operator].parents
         assert len(one.lineage.parents) == number
         assert set(one.lineage.parents) <= known
 
@@ -116,21 +117,21 @@ def test_streams_are_the_same_in_another_process() -> None:
 
 
 def test_weights_decide_about_operators() -> None:
-    weights = dict.fromkeys(["random", "crossover", "strain", "rattle", "permutation"], 0.0)
+    weights = dict.fromkeys(OPERATORS, 0.0)
     settings = search(operators={**weights, "rattle": 1.0})
     bred = propose(population(settings), settings, generation=1)
     assert bred.made["rattle"] >= 9
 
 
 def test_without_parents_there_are_only_immigrants() -> None:
-    weights = dict.fromkeys(["random", "crossover", "strain", "rattle", "permutation"], 0.0)
+    weights = dict.fromkeys(OPERATORS, 0.0)
     settings = search(operators={**weights, "crossover": 1.0})
     bred = propose(Population(), settings, generation=1)
     assert bred.made == {"random": len(bred.candidates)}
 
 
 def test_permutation_is_left_to_compounds() -> None:
-    weights = dict.fromkeys(["random", "crossover", "strain", "rattle", "permutation"], 0.0)
+    weights = dict.fromkeys(OPERATORS, 0.0)
     settings = search("Si8", operators={**weights, "permutation": 1.0})
     bred = propose(population(settings, 2), settings, generation=1)
     assert set(bred.made) == {"random"}
@@ -146,7 +147,7 @@ def test_failed_tries_are_counted_and_an_immigrant_takes_the_place(
 
     settings = search(operators={"random": 0.0})
     parents = population(settings, 3)
-    for name in ("crossover", "strain", "rattle", "permutation"):
+    for name in set(OPERATORS) - {"random"}:
         broken = replace(OPERATORS[name], function=never)
         monkeypatch.setitem(OPERATORS, name, broken)
     bred = propose(parents, settings, generation=1)
@@ -162,6 +163,54 @@ def test_an_impossible_search_ends_with_advice() -> None:
     assert "min_distance_factor" in str(caught.value.remedy)
     with pytest.raises(GenerationError):
         initial_structures(settings)
+
+
+def test_shares_follow_the_record_unless_they_are_fixed() -> None:
+    settings = search()
+    parents = population(settings)
+    made = {"rattle": 30, "crossover": 30}
+    record = OperatorRecord(made=made, entered={"rattle": 25})
+    plain = propose(parents, settings, generation=1).shares
+    adapted = propose(parents, settings, generation=1, record=record)
+    assert adapted.shares["rattle"] > 1.5 * plain["rattle"]
+    assert 0 < adapted.shares["crossover"] < plain["crossover"]
+    again = propose(parents, settings, generation=1, record=record)
+    assert all(same(a, b) for a, b in zip(adapted.candidates, again.candidates, strict=True))
+    fixed = search(adapt_operators=False)
+    assert propose(parents, fixed, generation=1, record=record).shares == plain
+    assert "soft_mode" not in plain
+    assert "add_unit" not in plain
+
+
+def test_soft_modes_where_there_are_forces() -> None:
+    settings = search(operators={**dict.fromkeys(OPERATORS, 0.0), "soft_mode": 1.0})
+    parents = population(settings)
+    asked: list[str] = []
+
+    def forces(candidates: Sequence[Candidate]) -> list[FloatArray]:
+        asked.append(candidates[0].name)
+        return [np.cos(one.positions) for one in candidates]
+
+    bred = propose(parents, settings, generation=1, forces=forces)
+    assert bred.made["soft_mode"] >= 8
+    assert len(asked) == len(set(asked)), "a Hessian was computed twice"
+    assert set(propose(parents, settings, generation=1).made) == {"random"}
+
+
+def test_sizes_mix_where_formula_units_are_a_range() -> None:
+    settings = search(formula_units=(1, 3))
+    parents = population(settings, 8)
+    bred = propose(parents, settings, generation=1)
+    sizes = Counter(len(one) for one in bred.candidates)
+    assert set(sizes) <= {3, 6, 9}
+    assert len(sizes) >= 2
+    for one in bred.candidates:
+        assert Counter(one.symbols) == settings.atom_counts(len(one) // 3)
+    assert bred.shares["add_unit"] > 0
+    growing = search(
+        formula_units=(1, 3), operators={**dict.fromkeys(OPERATORS, 0.0), "add_unit": 1}
+    )
+    assert propose(parents, growing, generation=1).made["add_unit"] >= 6
 
 
 @pytest.mark.parametrize("composition", ["Si8", "Si2", "TiO2"])

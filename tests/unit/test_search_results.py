@@ -11,6 +11,7 @@ from aga.search.individual import Individual, Known
 from aga.search.results import Finalist, final_relaxations, rank
 from aga.structure.candidate import Candidate, FloatArray, Lineage
 from aga.structure.protocols import Label
+from aga.structure.symmetry import space_group
 
 MakeIndividual = Callable[..., Individual]
 MakeKnown = Callable[..., Known]
@@ -121,6 +122,35 @@ def test_under_pressure_enthalpy_ranks() -> None:
     expected = (-20.0 + 100.0 / 160.21766 * 4.9**3) / 8
     assert results[0].enthalpy_per_atom == pytest.approx(expected)
     assert results[0].energy_per_atom == pytest.approx(-2.5)
+
+
+def test_degenerate_polytypes_are_results_of_their_own() -> None:
+    # wurtzite's sites with silicon on both: hexagonal diamond, of one energy with the cubic one
+    atoms = bulk("ZnS", "wurtzite", a=3.84, c=6.27)
+    atoms.set_chemical_symbols(["Si"] * 4)
+    hexagonal = Candidate.from_ase(atoms * (2, 1, 1), name="hexagonal")
+    results = rank([(silicon("cubic"), label(-37.0)), (hexagonal, label(-37.0))], search())
+    assert [r.space_group.number for r in results] == [227, 194]
+
+
+def test_results_are_symmetrised_where_that_costs_nothing() -> None:
+    atoms = bulk("Si", cubic=True, a=5.43)
+    atoms.rattle(0.002, seed=0)
+    near = Candidate.from_ase(atoms, name="near")
+    (result,) = rank([(near, label(-37.0))], search())
+    assert result.space_group.number == 227
+    assert result.symmetrised is not None
+    assert len(result.symmetrised) == 8
+    assert space_group(result.symmetrised, 1e-5).number == 227
+    assert result.candidate.positions == pytest.approx(near.positions), "stays as it was relaxed"
+    atoms.rattle(0.01, seed=1)
+    loose = search(symmetry_tolerance=0.2)
+    (far,) = rank([(Candidate.from_ase(atoms, name="far"), label(-37.0))], loose)
+    assert far.space_group.number == 227, "at the loose tolerance"
+    assert far.space_group_strict.number != 227
+    assert far.symmetrised is not None
+    own = space_group(far.symmetrised, 1e-5).number
+    assert own == far.space_group_strict.number, "the cubic cell would cost some meV"
 
 
 def test_no_results_is_an_empty_list() -> None:

@@ -4,14 +4,18 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import spglib
 
 from aga.errors import GenerationError
 from aga.structure import random_crystal as module
-from aga.structure.candidate import Candidate
-from aga.structure.geometry import DistanceLimits, fractional, too_close
-from aga.structure.pyxtal_generator import SymmetricRequest, compatible, symmetric_crystal
-from aga.structure.random_crystal import draw_crystal, random_atoms, random_crystal
+from aga.structure.cell_limits import CellLimits, angles_of
+from aga.structure.geometry import DistanceLimits, too_close
+from aga.structure.occupation import compatible_settings
+from aga.structure.random_crystal import (
+    DrawOptions,
+    draw_crystal,
+    random_atoms,
+    random_crystal,
+)
 from aga.structure.symmetry import space_group
 
 LIMITS = DistanceLimits(factor=0.65, overrides={})
@@ -60,48 +64,57 @@ def test_one_seed_one_crystal_and_the_global_generator_is_left_alone() -> None:
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002 - see above
 
 
-POINT_GROUP_ORDER = {
-    5: 2, 12: 4, 38: 4, 43: 4, 79: 4, 98: 8, 141: 16, 146: 3, 166: 12, 225: 48, 227: 48,
-}  # fmt: skip
+def test_no_attempt_is_spent_on_groups_that_cannot_hold_the_atoms() -> None:
+    possible = {group for group, _ in compatible_settings((3,))}
+    assert 227 not in possible, "its positions hold 8, 16, … atoms"
+    rng = np.random.default_rng(2)
+    draws = [draw_crystal({"Si": 3}, rng, volume=60.0, limits=LIMITS) for _ in range(40)]
+    assert {draw.space_group for draw in draws} <= possible
 
 
-def point_group_order(candidate: Candidate) -> int:
-    cell = (candidate.cell, fractional(candidate), candidate.numbers)
-    rotations = spglib.get_symmetry_dataset(cell, symprec=1e-3).rotations
-    return len({tuple(r.ravel()) for r in rotations})
-
-
-@pytest.mark.parametrize("group", POINT_GROUP_ORDER)
-@pytest.mark.parametrize("conventional", [True, False])
-def test_centred_groups_keep_the_counts_in_either_cell(
-    group: int,
-    conventional: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
-    atoms = 6 if group in {146, 166} else 8
-    request = SymmetricRequest(
-        counts={"Si": atoms},
-        volume=20.0 * atoms,
-        group=group,
-        conventional=conventional,
-        limits=LIMITS,
-    )
-    assert compatible(request)
+def test_failed_attempts_are_counted_by_reason() -> None:
+    tight = DistanceLimits(factor=0.95, overrides={})
     rng = np.random.default_rng(0)
-    found = [c for _ in range(6) if (c := symmetric_crystal(request, rng, name="x")) is not None]
-    assert found
-    for candidate in found:
-        assert candidate.formula == f"Si{atoms}"
-        assert candidate.volume == pytest.approx(20.0 * atoms)
-        # the symmetry asked for is there; special positions may add more
-        assert point_group_order(candidate) >= POINT_GROUP_ORDER[group]
+    draws = [draw_crystal({"O": 4, "Ti": 2}, rng, volume=58.0, limits=tight) for _ in range(10)]
+    counted: Counter[str] = Counter()
+    for draw in draws:
+        counted.update(draw.failed)
+    assert counted["sites"] > 0
+    assert set(counted) <= {"sites", "too_close", "cell"}
+    most = module.SYMMETRIC_TRIES * module.GROUP_TRIES
+    assert all(sum(draw.failed.values()) <= most for draw in draws)
 
 
-def test_impossible_groups_are_known_beforehand() -> None:
-    # 3 atoms in the conventional cell of a group whose sites hold 4, 8, …
-    request = SymmetricRequest(
-        counts={"Si": 3}, volume=60.0, group=227, conventional=True, limits=LIMITS
-    )
-    assert not compatible(request)
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_share_of_symmetric_crystals(share: float) -> None:
+    rng = np.random.default_rng(4)
+    options = DrawOptions(symmetric_share=share)
+    draws = [
+        draw_crystal({"Si": 8}, rng, volume=160.0, limits=LIMITS, options=options)
+        for _ in range(60)
+    ]
+    without = sum(draw.tries == 1 and draw.space_group == 1 for draw in draws) / 60
+    assert abs(without - (1 - share)) < 0.2
+    if share == 0.0:
+        assert all(space_group(draw.candidate, 0.01).number <= 2 for draw in draws)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_cells_are_within_their_limits(share: float) -> None:
+    shape = CellLimits(lengths=(4.0, 8.0), angles=(70.0, 110.0))
+    options = DrawOptions(symmetric_share=share, shape=shape)
+    rng = np.random.default_rng(5)
+    refused = 0
+    for _ in range(20):
+        draw = draw_crystal({"Si": 8}, rng, volume=160.0, limits=LIMITS, options=options)
+        lengths = np.linalg.norm(draw.candidate.cell, axis=1)
+        assert lengths.min() >= 4.0 - 1e-5
+        assert lengths.max() <= 8.0 + 1e-5
+        angles = angles_of(draw.candidate.cell)
+        assert angles.min() >= 70.0 - 1e-3
+        assert angles.max() <= 110.0 + 1e-3
+        refused += draw.failed.get("cell", 0)
+    assert refused > 0 or share == 0.0
 
 
 def test_without_symmetry_the_cell_grows_until_the_atoms_fit() -> None:

@@ -1,18 +1,20 @@
-"""Crossover: cut two crystals and splice a slab of one to a slab of the other."""
+"""Crossover: cut two crystals and splice a part of one to a part of the other."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations, product
 
 import numpy as np
+from ase.data import atomic_numbers
 
 from aga.errors import GenerationError
+from aga.search.operators.cells import arranged, clearances, in_basis, random_basis
 from aga.search.operators.context import OperatorContext
+from aga.search.operators.cuts import CUTS, Cut
 from aga.structure.candidate import Candidate, FloatArray, IntArray
-from aga.structure.geometry import fractional, reduced
+from aga.structure.geometry import fractional
 
 __all__ = ["crossover"]
 
@@ -22,10 +24,8 @@ SHIFTS = 12
 OTHER_BASIS = 0.3
 """How often the second parent gets a basis of its own."""
 
-CUTS = (0.25, 0.75)
-"""Share of the child that comes from the first parent, as fraction of the axis."""
-
-_IMAGES = np.array(list(product((-1, 0, 1), repeat=3)), dtype=np.float64)
+SHARES = (0.25, 0.75)
+"""Share of the child that comes from the first parent, as fraction of the volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,12 @@ def crossover(
     """Cut and splice in fractional coordinates.
 
     Both parents are described by a random basis of their lattices – mostly the same one, so that
-    the slabs fit, as both cells are reduced – and shifted at random; of the first the atoms
-    below a plane across the third axis are taken, of the second those above. The lattice is that
-    of one parent or a mixture. Atoms too many are removed and missing ones taken from what was
-    left over, where they have most room, so the composition is exact.
+    the parts fit, as both cells are reduced – and shifted at random; of the first the atoms
+    inside a cut (:mod:`aga.search.operators.cuts`) are taken, of the second those outside. The
+    lattice is that of one parent or a mixture. Atoms too many are removed where it is tightest,
+    and missing ones taken from what was left over, where they have most room, so the composition
+    is exact. Of parents of different sizes the smaller is repeated while it fits into the other,
+    and the child has as many formula units as its share of both, so a size between theirs.
 
     Parameters
     ----------
@@ -62,80 +64,77 @@ def crossover(
 
     References
     ----------
-    Deaven & Ho, Phys. Rev. Lett. 75, 288 (1995); Glass, Oganov & Hansen, Comput. Phys. Commun.
-    175, 713 (2006), section 2.3.
+    Deaven & Ho, Phys. Rev. Lett. 75, 288 (1995); Abraham & Probert, Phys. Rev. B 73, 224104
+    (2006); Glass, Oganov & Hansen, Comput. Phys. Commun. 175, 713 (2006), section 2.3; Lonie &
+    Zurek, Comput. Phys. Commun. 182, 372 (2011).
     """
-    change = _random_basis(rng)
-    other = _random_basis(rng) if rng.random() < OTHER_BASIS else change
+    change = random_basis(rng)
+    other = random_basis(rng) if rng.random() < OTHER_BASIS else change
     first, second = (
-        parent.moved(parent.positions, basis @ parent.cell)
-        for parent, basis in zip(parents, (change, other), strict=True)
+        in_basis(parent, basis)
+        for parent, basis in zip(_alike(parents), (change, other), strict=True)
     )
-    share = rng.uniform(*CUTS)
+    share = float(rng.uniform(*SHARES))
+    sizes = [context.units_of(parent) for parent in parents]
+    units = int(np.clip(round(share * sizes[0] + (1 - share) * sizes[1]), min(sizes), max(sizes)))
+    wanted = Counter({atomic_numbers[s]: n for s, n in context.counts_of(units).items()})
+    cell = _mixed(first, second, wanted.total(), rng)
+    cut = CUTS[int(rng.integers(len(CUTS)))](share, cell, rng)
+    splice = _best_splice((first, second), cut, wanted, rng)
+    if splice is None:
+        raise GenerationError(f"{first.name} and {second.name} share no cut")
+    keep = _exact(splice, wanted, cell, rng)
+    order = keep[np.argsort(splice.numbers[keep], kind="stable")]
+    return arranged(parents[0], splice.numbers[order], splice.scaled[order], cell, context)
+
+
+def _alike(parents: Sequence[Candidate]) -> list[Candidate]:
+    """Repeat the smaller of two parents as often as it fits into the larger."""
+    most = max(len(parent) for parent in parents)
+    return [_repeated(parent, most // len(parent)) for parent in parents]
+
+
+def _repeated(candidate: Candidate, times: int) -> Candidate:
+    """Repeat a cell, each factor of the number along the axis that is the shortest then."""
+    if times == 1:
+        return candidate
+    factor = next(f for f in range(2, times + 1) if times % f == 0)
+    axis = int(np.argmin(np.linalg.norm(candidate.cell, axis=1)))
+    images = np.arange(factor)[:, None, None] * candidate.cell[axis]
+    cell = np.array(candidate.cell)
+    cell[axis] *= factor
+    larger = Candidate(
+        name=candidate.name,
+        numbers=np.tile(candidate.numbers, factor),
+        positions=(candidate.positions + images).reshape(-1, 3),
+        cell=cell,
+        lineage=candidate.lineage,
+    )
+    return _repeated(larger, times // factor)
+
+
+def _mixed(first: Candidate, second: Candidate, atoms: int, rng: np.random.Generator) -> FloatArray:
+    """Give a lattice between those of the parents, for so many atoms; often one of the two."""
     mixture = float(np.clip(rng.uniform(-0.25, 1.25), 0.0, 1.0))
     # Lower triangular matrices with positive diagonals: any mixture is one again.
     triangles = [np.linalg.cholesky(p.cell @ p.cell.T) for p in (first, second)]
     cell = mixture * triangles[0] + (1 - mixture) * triangles[1]
-    volume = mixture * first.volume + (1 - mixture) * second.volume
-    cell *= np.cbrt(volume / np.linalg.det(cell))
-    splice = _best_splice(first, second, share, rng)
-    if splice is None:
-        raise GenerationError(f"{first.name} and {second.name} share no cut")
-    keep = _exact(splice, _numbers(first), cell, rng)
-    order = keep[np.argsort(splice.numbers[keep], kind="stable")]
-    child = Candidate(
-        name=first.name,
-        numbers=splice.numbers[order],
-        positions=splice.scaled[order] @ cell,
-        cell=cell,
-        lineage=first.lineage,
-    )
-    return reduced(_sorted_like(child, context))
-
-
-def _numbers(candidate: Candidate) -> Counter[int]:
-    return Counter(candidate.numbers.tolist())
-
-
-def _sorted_like(child: Candidate, context: OperatorContext) -> Candidate:
-    """Put the elements in the order of the composition."""
-    place = {symbol: k for k, symbol in enumerate(context.counts)}
-    order = np.argsort([place.get(s, 0) for s in child.symbols], kind="stable")
-    return Candidate(
-        name=child.name,
-        numbers=child.numbers[order],
-        positions=child.positions[order],
-        cell=child.cell,
-        lineage=child.lineage,
-    )
-
-
-def _random_basis(rng: np.random.Generator) -> FloatArray:
-    """Give a (3, 3) integer matrix of determinant 1: axes permuted and turned round.
-
-    Half of the time one axis is sheared by another.
-    """
-    orders = list(permutations(range(3)))
-    change = np.eye(3)[list(orders[int(rng.integers(len(orders)))])]
-    change *= rng.choice([-1.0, 1.0], 3)[:, None]
-    if rng.random() < 0.5:
-        row, column = rng.choice(3, 2, replace=False)
-        change[row] += rng.choice([-1.0, 1.0]) * change[column]
-    return change if np.linalg.det(change) > 0 else -change
+    room = mixture * first.volume / len(first) + (1 - mixture) * second.volume / len(second)
+    return np.asarray(cell * np.cbrt(atoms * room / np.linalg.det(cell)))
 
 
 def _best_splice(
-    first: Candidate, second: Candidate, share: float, rng: np.random.Generator
+    parents: tuple[Candidate, Candidate], cut: Cut, wanted: Counter[int], rng: np.random.Generator
 ) -> _Splice | None:
-    """Try origins until one leaves the composition as it is; else take the closest."""
-    wanted = _numbers(first)
-    numbers = np.concatenate([first.numbers, second.numbers])
-    below = np.arange(len(numbers)) < len(first)
+    """Try origins until one gives the composition as it is; else take the closest."""
+    numbers = np.concatenate([parent.numbers for parent in parents])
+    of_first = np.arange(len(numbers)) < len(parents[0])
+    places = [fractional(parent) for parent in parents]
     best: tuple[int, _Splice] | None = None
     for _ in range(SHIFTS):
-        scaled = np.concatenate([(fractional(p) + rng.random(3)) % 1.0 for p in (first, second)])
-        taken = np.where(below, scaled[:, 2] < share, scaled[:, 2] >= share)
-        if not taken[below].any() or not taken[~below].any():
+        scaled = np.concatenate([(place + rng.random(3)) % 1.0 for place in places])
+        taken = cut(scaled) == of_first
+        if not taken[of_first].any() or not taken[~of_first].any():
             continue
         have = Counter(numbers[taken].tolist())
         wrong = sum(abs(have[z] - wanted[z]) for z in wanted)
@@ -150,27 +149,24 @@ def _exact(
     splice: _Splice, wanted: Counter[int], cell: FloatArray, rng: np.random.Generator
 ) -> IntArray:
     """Give the indices of the atoms that make up exactly the composition."""
+    numbers = splice.numbers
     chosen = [int(k) for k in rng.permutation(splice.taken)]
+    have = Counter(numbers[chosen].tolist())
+    if have == wanted:
+        return np.array(chosen, dtype=np.int64)
+    inside = set(chosen)
+    left = [int(k) for k in rng.permutation(len(numbers)) if k not in inside]
+    apart = clearances(splice.scaled, splice.scaled, cell)
+    np.fill_diagonal(apart, np.inf)
     for number in wanted:
-        of_kind = [k for k in chosen if splice.numbers[k] == number]
-        for surplus in of_kind[wanted[number] :]:
-            chosen.remove(surplus)
-    left = [int(k) for k in rng.permutation(len(splice.numbers)) if k not in set(splice.taken)]
+        for _ in range(have[number] - wanted[number]):
+            own = [k for k in chosen if numbers[k] == number]
+            chosen.remove(own[int(np.argmin(apart[np.ix_(own, chosen)].min(axis=1)))])
     for number in wanted:
-        missing = wanted[number] - sum(splice.numbers[k] == number for k in chosen)
-        for _ in range(missing):
-            spare = [k for k in left if splice.numbers[k] == number]
-            room = [_clearance(splice.scaled, k, chosen, cell) for k in spare]
+        for _ in range(wanted[number] - have[number]):
+            spare = [k for k in left if numbers[k] == number]
+            room = apart[np.ix_(spare, chosen)].min(axis=1, initial=np.inf)
             best = spare[int(np.argmax(room))]
             chosen.append(best)
             left.remove(best)
     return np.array(chosen, dtype=np.int64)
-
-
-def _clearance(scaled: FloatArray, atom: int, others: Sequence[int], cell: FloatArray) -> float:
-    """Distance in Å from an atom to the nearest of others, over the neighbouring cells."""
-    if not others:
-        return float("inf")
-    apart = scaled[list(others)] - scaled[atom]
-    apart = (apart - np.rint(apart))[:, None, :] + _IMAGES[None, :, :]
-    return float(np.linalg.norm(apart @ cell, axis=2).min())

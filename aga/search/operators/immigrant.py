@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from aga.search.operators.cells import spacing
 from aga.search.operators.context import OperatorContext
+from aga.search.operators.rattle import displaced
 from aga.structure.candidate import Candidate
 from aga.structure.random_crystal import draw_crystal
 
@@ -15,13 +17,23 @@ __all__ = ["immigrant"]
 VOLUMES = (0.8, 1.2)
 """Volume of an immigrant in target volumes."""
 
+KICKED = 0.5
+"""Share of the immigrants whose symmetry is broken."""
+
+KICK = 0.01
+"""Standard deviation of the displacements that break it, in (volume per atom)^⅓."""
+
 
 def immigrant(
     parents: Sequence[Candidate],  # noqa: ARG001 - every operator has the same signature
     rng: np.random.Generator,
     context: OperatorContext,
 ) -> Candidate:
-    """Make a random crystal with the symmetry of a random space group.
+    """Make a random crystal, with the symmetry of a random space group (``symmetric_share``).
+
+    Where cells of several sizes are searched, each size is equally likely. Half of the crystals
+    get displacements of a few hundredths of an Å: a relaxation never leaves the symmetry that it
+    begins with, and so ends on saddle points that the smallest displacement rolls off.
 
     Parameters
     ----------
@@ -30,7 +42,7 @@ def immigrant(
     rng
         Random stream of this offspring.
     context
-        Composition, volume and distances.
+        Composition, sizes, volume and distances.
 
     Raises
     ------
@@ -41,5 +53,11 @@ def immigrant(
     ----------
     Fredericks et al., Comput. Phys. Commun. 261, 107810 (2021).
     """
-    volume = context.volume * rng.uniform(*VOLUMES)
-    return draw_crystal(context.counts, rng, volume=volume, limits=context.limits).candidate
+    counts = context.counts_of(context.units[int(rng.integers(len(context.units)))])
+    volume = context.volume_of(sum(counts.values())) * rng.uniform(*VOLUMES)
+    draw = draw_crystal(counts, rng, volume=volume, limits=context.limits, options=context.crystals)
+    context.failed.update({f"random: {reason}": n for reason, n in draw.failed.items()})
+    crystal = draw.candidate
+    if rng.random() < KICKED:
+        crystal = displaced(crystal, rng, KICK * spacing(crystal))
+    return crystal

@@ -47,6 +47,6 @@ def strain(
     stretch = axes @ np.diag(np.maximum(lengths, _SMALLEST_STRETCH)) @ axes.T
     cell = parent.cell @ stretch
     share = rng.random()
-    volume = parent.volume ** (1 - share) * context.volume**share
+    volume = parent.volume ** (1 - share) * context.volume_of(len(parent)) ** share
     cell *= np.cbrt(volume / abs(np.linalg.det(cell)))
     return reduced(parent.moved(fractional(parent) @ cell, cell))

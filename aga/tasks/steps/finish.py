@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from aga.search.results import rank
-from aga.store.documents import ResultDoc
+import numpy as np
+
+from aga.search.discovery import Census, Discovery, Shape, Sighting
+from aga.search.results import Result, rank
+from aga.store.documents import Document, ResultDoc
 from aga.structure.candidate import Candidate
+from aga.structure.fingerprint import fingerprint
 from aga.structure.protocols import Frame, Label
+from aga.structure.prototype_names import prototype_of
 from aga.tasks.context import StepContext
 from aga.units import ev_per_a3_from_gpa
 
@@ -16,32 +22,21 @@ __all__ = ["finish"]
 
 
 def finish(context: StepContext) -> dict[str, Any]:
-    """Rank what the reference method relaxed and end the search."""
+    """Rank what the reference method relaxed, tell how it was found, and end the search."""
     repository, search_id, iteration = context.repository, context.search_id, context.step.iteration
-    settings = context.settings
+    settings = context.settings.search
     steps = repository.list_steps(search_id, kind="refine", iteration=iteration)
     names = [name for step in steps if (name := (step.result or {}).get("frame"))]
     frames = repository.frames(search_id, names)
     pairs = [(_as_before(frame.candidate), _label(frame)) for frame in frames]
-    results = rank(pairs, settings.search)
+    results = rank(pairs, settings)
     engines = {_as_before(frame.candidate).name: frame.source for frame in frames}
-    pressure = ev_per_a3_from_gpa(settings.search.pressure)
-    repository.put_results(
-        search_id,
-        [
-            ResultDoc(
-                rank=one.rank,
-                candidate=_as_before(one.candidate),
-                label=one.label,
-                engine=engines[_as_before(one.candidate).name],
-                pressure=pressure,
-                iteration=iteration,
-                space_group=one.space_group.to_dict(),
-                fingerprint=one.fingerprint.tolist(),
-            )
-            for one in results
-        ],
-    )
+    found = _discoveries(context, results)
+    documents = [
+        _document(context, one, engines[_as_before(one.candidate).name], how)
+        for one, how in zip(results, found, strict=True)
+    ]
+    repository.put_results(search_id, documents)
     (assessed,) = repository.list_steps(search_id, kind="assess", iteration=iteration)
     verdict = assessed.result or {}
     fields = {
@@ -53,6 +48,60 @@ def finish(context: StepContext) -> dict[str, Any]:
     }
     repository.update_search(search_id, fields, expect={"state": "running"})
     return {"results": len(results), "failed": len(steps) - len(names)}
+
+
+def _document(context: StepContext, one: Result, engine: str, found: Discovery | None) -> ResultDoc:
+    settings, candidate = context.settings.search, _as_before(one.candidate)
+    prototype = prototype_of(candidate, settings.symmetry_tolerance)
+    return ResultDoc(
+        rank=one.rank,
+        candidate=candidate,
+        label=one.label,
+        engine=engine,
+        pressure=ev_per_a3_from_gpa(settings.pressure),
+        iteration=context.step.iteration,
+        space_group=one.space_group.to_dict(),
+        space_group_strict=one.space_group_strict.to_dict(),
+        fingerprint=one.fingerprint.tolist(),
+        symmetrised=one.symmetrised,
+        prototype=None if prototype is None else prototype.to_dict(),
+        found=None if found is None else found.to_dict(),
+        twins=one.twins,
+    )
+
+
+def _discoveries(context: StepContext, results: Sequence[Result]) -> list[Discovery | None]:
+    """Go through all candidates of the search, one iteration at a time."""
+    repository, search_id = context.repository, context.search_id
+    census = Census(
+        [_shapes(context, one) for one in results], context.settings.search.fingerprint_tolerance
+    )
+    for iteration in range(context.step.iteration + 2):  # islands are ahead of the verdict
+        sightings = [_sighting(doc) for doc in repository.sightings(search_id, iteration)]
+        census.add(sightings, lambda names: repository.geometries(search_id, names))
+    judged = repository.list_steps(search_id, kind="assess", state="done")
+    calls = {step.iteration: (step.result or {})["record"]["reference_calls"] for step in judged}
+    return census.discoveries(calls)
+
+
+def _shapes(context: StepContext, result: Result) -> list[Shape]:
+    """Give the result, and the finalists that became it, as candidates of the search look."""
+    names = [_as_before(result.candidate).name, *result.twins]
+    finalists = context.repository.geometries(context.search_id, names)
+    ended = Shape(candidate=result.candidate, fingerprint=result.fingerprint)
+    return [ended] + [
+        Shape(candidate=one, fingerprint=fingerprint(one)) for one in finalists.values()
+    ]
+
+
+def _sighting(document: Document) -> Sighting:
+    return Sighting(
+        name=document["name"],
+        iteration=document["iteration"],
+        generation=document["generation"],
+        operator=document["lineage"]["operator"],
+        fingerprint=np.array(document["fingerprint"]),
+    )
 
 
 def _as_before(candidate: Candidate) -> Candidate:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from aga.cycle import breed, survivor
+from aga.cycle import Heritage, breed, survivor
 from aga.errors import NotFoundError
 from aga.search.individual import Individual
+from aga.search.rates import OperatorRecord
 from aga.store.documents import Step
-from aga.structure.protocols import Relaxed, Relaxer
+from aga.structure.geometry import reduced
+from aga.structure.protocols import Committee, Relaxed, Relaxer
+from aga.structure.symmetry import space_groups
 from aga.tasks.context import StepContext
 from aga.tasks.situation import newest_assessment, newest_generations
 
@@ -17,7 +20,9 @@ __all__ = ["breed_on", "decided"]
 
 
 def breed_on(
-    context: StepContext, relaxer_of: Callable[[StepContext, int], Relaxer]
+    context: StepContext,
+    relaxer_of: Callable[[StepContext, int], Relaxer],
+    committee_of: Callable[[StepContext, int], Committee | None] | None = None,
 ) -> dict[str, Any]:
     """Breed one generation and store its population.
 
@@ -27,6 +32,8 @@ def breed_on(
         The step.
     relaxer_of
         Builds the relaxer on a version of the committee.
+    committee_of
+        Loads that version, where forces are needed too.
     """
     repository, search_id, settings = context.repository, context.search_id, context.settings.search
     step = decided(context)
@@ -39,24 +46,31 @@ def breed_on(
         relaxer_of(context, version),
         settings,
         generation=generation,
-        guests=[one for stock in stocks[1:] for one in stock.individuals],
-        renewed={
-            one.candidate.name: survivor(one.candidate, version, place)
-            for stock in stocks
-            if stock.version != version
-            for one in stock.individuals
-        },
+        heritage=Heritage(
+            guests=[one for stock in stocks[1:] for one in stock.individuals],
+            renewed={
+                one.candidate.name: survivor(one.candidate, version, place)
+                for stock in stocks
+                if stock.version != version
+                for one in stock.individuals
+            },
+            record=stocks[0].record,
+        ),
+        committee=None if committee_of is None else committee_of(context, version),
     )
     iteration = int(step.args.get("iteration", step.iteration))
     _store(context, iteration, version, bred.relaxed)
     population = [one.relaxed for one in bred.population.individuals]
-    repository.put_population(search_id, generation, iteration, version, population)
+    record = bred.record.to_dict()
+    repository.put_population(search_id, generation, iteration, version, population, record)
     reasons = [one.relaxed.reason for one in bred.relaxed]
     return {
         "population": generation,
         "relaxed": len(bred.relaxed),
         "reasons": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        "shares": dict(bred.shares),
         "made": dict(bred.made),
+        "entered": dict(bred.entered),
         "failed": dict(bred.failed),
         "dropped": dict(bred.population.dropped),
         "best": population[0].enthalpy_per_atom if population else None,
@@ -92,18 +106,33 @@ def decided(context: StepContext) -> Step:
 
 
 class _Stock(NamedTuple):
-    """The best of a population, and the committee that relaxed it; nothing before the first."""
+    """The best of a population, the committee that relaxed it, and the operators' record.
+
+    Nothing before the first.
+    """
 
     version: int | None
     individuals: list[Relaxed]
+    record: OperatorRecord
 
 
 def _stock(context: StepContext, generation: int, number: int | None = None) -> _Stock:
     if generation == 0:
-        return _Stock(None, [])
+        return _Stock(None, [], OperatorRecord())
     repository, search_id = context.repository, context.search_id
     version = repository.population_committee(search_id, generation)
-    return _Stock(version, repository.get_population(search_id, generation)[:number])
+    record = OperatorRecord.from_dict(repository.population_operators(search_id, generation))
+    return _Stock(version, repository.get_population(search_id, generation)[:number], record)
+
+
+def _found(one: Individual, tolerance: float) -> dict[str, Any]:
+    """Give what is stored beside a relaxed structure: its symmetry and fingerprint."""
+    groups = space_groups(reduced(one.candidate), tolerance)
+    return {
+        "space_group": groups.loose.to_dict(),
+        "space_group_strict": groups.strict.to_dict(),
+        "fingerprint": one.fingerprint.tolist(),
+    }
 
 
 def _store(
@@ -111,13 +140,8 @@ def _store(
 ) -> None:
     repository, search_id = context.repository, context.search_id
     sound = [one for one in relaxed if one.fingerprint.size]
-    extras = {
-        one.name: {
-            "space_group": one.space_group.to_dict(),
-            "fingerprint": one.fingerprint.tolist(),
-        }
-        for one in sound
-    }
+    tolerance = context.settings.search.symmetry_tolerance
+    extras = {one.name: _found(one, tolerance) for one in sound}
     repository.put_relaxed(search_id, iteration, version, [one.relaxed for one in sound], extras)
     exploded = [one for one in relaxed if not one.fingerprint.size]
     repository.put_candidates(search_id, iteration, [one.candidate for one in exploded])

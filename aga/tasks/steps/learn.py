@@ -33,6 +33,7 @@ def train_member(context: StepContext) -> dict[str, Any]:
     if args["previous"] is not None and recipe.training.start == "previous":
         card = repository.get_committee(search_id, int(args["previous"]))
         previous = load_model(repository.get_blob(card["members"][member]))
+        recipe = recipe.continued()
     outcome = _fit(context, frames, recipe, member, previous)
     if previous is not None:
         parent = repository.get_dataset(search_id, dataset)["parent"]

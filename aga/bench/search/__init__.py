@@ -1,0 +1,1 @@
+"""Searches with known answers: how many reference calls each way of searching needs."""

@@ -1,0 +1,87 @@
+"""What several operators do with a cell: other bases, elements in order, room between atoms."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+
+from aga.search.operators.context import OperatorContext
+from aga.structure.candidate import Candidate, FloatArray, IntArray
+from aga.structure.geometry import reduced
+
+__all__ = ["arranged", "clearances", "in_basis", "random_basis", "spacing"]
+
+_AXES = [np.eye(3)[list(order)] for order in permutations(range(3))]
+
+
+def random_basis(rng: np.random.Generator) -> FloatArray:
+    """Give a (3, 3) integer matrix of determinant 1: axes permuted and turned round.
+
+    Half of the time one axis is sheared by another.
+    """
+    change = _AXES[int(rng.integers(len(_AXES)))].copy()
+    change *= rng.choice([-1.0, 1.0], 3)[:, None]
+    if rng.random() < 0.5:
+        row, column = rng.choice(3, 2, replace=False)
+        change[row] += rng.choice([-1.0, 1.0]) * change[column]
+    return change if np.linalg.det(change) > 0 else -change
+
+
+def in_basis(candidate: Candidate, basis: FloatArray) -> Candidate:
+    """Describe the same crystal by other vectors of its lattice: rows of ``basis`` times its."""
+    return candidate.moved(candidate.positions, basis @ candidate.cell)
+
+
+def arranged(
+    parent: Candidate,
+    numbers: IntArray,
+    scaled: FloatArray,
+    cell: FloatArray,
+    context: OperatorContext,
+) -> Candidate:
+    """Build a child: its reduced cell, the elements in the order of the composition.
+
+    Parameters
+    ----------
+    parent
+        Gives name and lineage.
+    numbers, scaled, cell
+        (n,) atomic numbers, (n, 3) fractional positions, (3, 3) lattice vectors in Å.
+    context
+        The composition.
+    """
+    child = Candidate(
+        name=parent.name,
+        numbers=numbers,
+        positions=scaled @ cell,
+        cell=cell,
+        lineage=parent.lineage,
+    )
+    place = {symbol: k for k, symbol in enumerate(context.counts)}
+    order = np.argsort([place.get(symbol, 0) for symbol in child.symbols], kind="stable")
+    return reduced(
+        Candidate(
+            name=child.name,
+            numbers=child.numbers[order],
+            positions=child.positions[order],
+            cell=child.cell,
+            lineage=child.lineage,
+        )
+    )
+
+
+def clearances(points: FloatArray, others: FloatArray, cell: FloatArray) -> FloatArray:
+    """Give the distances (p, m) in Å of points from the nearest images of atoms.
+
+    ``points`` (p, 3) and ``others`` (m, 3) are fractional. Exact up to half the smallest height of
+    the cell; longer ones may come out too long in a cell that is not reduced.
+    """
+    apart = points[:, None, :] - others[None, :, :]
+    apart = (apart - np.rint(apart)) @ cell
+    return np.asarray(np.sqrt(np.einsum("ijk,ijk->ij", apart, apart)))
+
+
+def spacing(candidate: Candidate) -> float:
+    """Give the cube root in Å of the volume per atom: the measure of a displacement."""
+    return float(np.cbrt(candidate.volume / len(candidate)))

@@ -1,0 +1,103 @@
+"""The answers of the problems are energies of known phases, relaxed by the reference method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.spacegroup import crystal
+
+from aga.bench.search.arms import ARMS
+from aga.bench.search.jobs import Job
+from aga.bench.search.problems import PROBLEMS
+from aga.oracle.registry import build_oracle
+from aga.structure.candidate import Candidate
+from aga.structure.symmetry import space_group
+from aga.units import ev_per_a3_from_gpa
+
+Phase = Callable[[], Atoms]
+
+
+def graphite() -> Atoms:
+    places = [(0, 0, 0.25), (1 / 3, 2 / 3, 0.25)]
+    return crystal(["C"] * 2, places, spacegroup=194, cellpar=[2.5, 2.5, 6.7, 90, 90, 120])
+
+
+def rutile() -> Atoms:
+    places = [(0, 0, 0), (0.305, 0.305, 0)]
+    return crystal(["Ti", "O"], places, spacegroup=136, cellpar=[4.5, 4.5, 3, 90, 90, 90])
+
+
+def al2cu() -> Atoms:
+    places = [(0.158, 0.658, 0), (0, 0, 0.25)]
+    cell = [5.1, 5.1, 4.1, 90, 90, 90]
+    return crystal(["Ni", "P"], places, spacegroup=140, cellpar=cell, primitive_cell=True)
+
+
+def mosi2() -> Atoms:
+    places = [(0, 0, 0), (0, 0, 1 / 3)]
+    cell = [2.7, 2.7, 6.0, 90, 90, 90]
+    return crystal(["P", "Ni"], places, spacegroup=139, cellpar=cell, primitive_cell=True)
+
+
+def ni3sn() -> Atoms:
+    places = [(0.833, 0.666, 0.25), (1 / 3, 2 / 3, 0.25)]
+    return crystal(["Cu", "Au"], places, spacegroup=194, cellpar=[5.3, 5.3, 4.3, 90, 90, 120])
+
+
+def cu3au() -> Atoms:
+    places = [(0, 0, 0), (0, 0.5, 0.5)]
+    return crystal(["Au", "Cu"], places, spacegroup=221, cellpar=[3.7, 3.7, 3.7, 90, 90, 90])
+
+
+def enthalpy(problem: str, atoms: Atoms, folder: Path) -> tuple[float, str]:
+    """Relax a phase; give enthalpy in eV/atom and space group."""
+    settings = Job(problem=PROBLEMS[problem], arm=ARMS["ga"], seed=0).settings()
+    strict = settings.oracle.model_copy(update={"relax_force": 1e-4})
+    oracle = build_oracle(strict, settings.machine, atoms.get_chemical_symbols())
+    pressure = ev_per_a3_from_gpa(settings.search.pressure)
+    start = Candidate.from_ase(atoms, name=problem)
+    relaxed, label = oracle.relax(start, folder, pressure=pressure)
+    assert label.details["converged"]
+    total = label.energy + pressure * relaxed.volume
+    return total / len(relaxed), space_group(relaxed, 0.05).symbol
+
+
+@pytest.mark.parametrize(
+    ("problem", "phase", "group"),
+    [
+        ("si8", lambda: bulk("Si", a=5.4), "Fd-3m"),
+        ("si16", lambda: bulk("Si", a=5.4), "Fd-3m"),
+        ("c8", graphite, "P6_3/mmc"),
+        ("tio2-2", rutile, "P4_2/mnm"),
+        ("tio2-4", rutile, "P4_2/mnm"),
+        ("lj-a2b", al2cu, "I4/mcm"),
+        ("cu-au", ni3sn, "P6_3/mmc"),
+    ],
+)
+def test_the_answer_is_that_of_the_phase(
+    problem: str, phase: Phase, group: str, tmp_path: Path
+) -> None:
+    found, symbol = enthalpy(problem, phase(), tmp_path)
+    assert found == pytest.approx(PROBLEMS[problem].answer, abs=2e-5)
+    assert symbol == group
+
+
+@pytest.mark.parametrize(
+    ("problem", "phase", "above"),
+    [
+        ("c8", lambda: bulk("C", a=3.57), 0.0250),
+        ("lj-a2b", mosi2, 0.0026),
+        ("cu-au", cu3au, 0.0035),
+    ],
+)
+def test_rivals_are_farther_than_the_tolerance(
+    problem: str, phase: Phase, above: float, tmp_path: Path
+) -> None:
+    found, _ = enthalpy(problem, phase(), tmp_path)
+    answer = PROBLEMS[problem].answer
+    assert answer is not None
+    assert found - answer == pytest.approx(above, abs=2e-4)

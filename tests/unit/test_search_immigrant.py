@@ -1,0 +1,46 @@
+"""Immigrants: of all sizes, half of them with their symmetry broken a little."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from aga.config import SearchSettings
+from aga.search.operators import OPERATORS, OperatorContext
+from aga.structure.symmetry import space_group
+
+
+def test_half_of_the_immigrants_leave_their_symmetry() -> None:
+    settings = SearchSettings(composition="Si8")
+    context = OperatorContext.from_settings(settings)
+    strict, loose = Counter[bool](), Counter[bool]()
+    for seed in range(60):
+        crystal = OPERATORS["random"].function([], np.random.default_rng(seed), context)
+        strict[space_group(crystal, 1e-3).number > 1] += 1
+        loose[space_group(crystal, 0.3).number > 1] += 1
+    assert 15 < strict[True] < 45
+    assert loose[True] > 50
+
+
+def test_immigrants_come_in_all_sizes_and_tell_what_failed() -> None:
+    settings = SearchSettings(composition="TiO2", formula_units=(1, 4))
+    context = OperatorContext.from_settings(settings)
+    made = [
+        OPERATORS["random"].function([], np.random.default_rng(seed), context) for seed in range(40)
+    ]
+    assert {len(one) for one in made} == {3, 6, 9, 12}
+    for one in made:
+        assert 0.7 < one.volume / context.volume_of(len(one)) < 2.6
+    assert context.failed
+    assert all(key.startswith("random: ") for key in context.failed)
+
+
+def test_the_share_of_symmetric_crystals_is_the_users() -> None:
+    settings = SearchSettings(composition="Si8", symmetric_share=0.0)
+    context = OperatorContext.from_settings(settings)
+    groups = [
+        space_group(OPERATORS["random"].function([], np.random.default_rng(k), context), 1e-3)
+        for k in range(10)
+    ]
+    assert all(group.number == 1 for group in groups)
