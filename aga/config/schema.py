@@ -42,8 +42,9 @@ class OracleSettings(Section):
 
     engine: str = Field(
         "auto",
-        description="tersoff, matsui-akaogi, emt, lj-mixture, espresso, gpaw, abinit, cp2k, vasp, lammps, or "
-        "module:Class; auto: an analytic potential that knows all elements, else espresso",
+        description="tersoff, matsui-akaogi, emt, lj-mixture, espresso, gpaw, abinit, cp2k, vasp, "
+        "lammps, or module:Class; auto: an analytic potential that knows all elements, else "
+        "espresso",
     )
     timeout: Positive = Field(
         3600.0, description="seconds one reference job may take, its repairs included"

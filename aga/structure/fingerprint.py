@@ -25,6 +25,9 @@ WIDTH = 0.2
 SPACING = 0.1
 """Å between the points at which the correlation functions are stored."""
 
+RECENT = 4096
+"""Fingerprints that are remembered: a generation asks for those of its population many times."""
+
 _FINE = 5
 """Histogram bins per stored point."""
 
@@ -44,8 +47,9 @@ def _smearing() -> tuple[FloatArray, FloatArray]:
     return gauss, 0.5 * (np.cos(np.pi * points / CUTOFF) + 1.0)
 
 
+@lru_cache(maxsize=RECENT)
 def fingerprint(candidate: Candidate) -> FloatArray:
-    """Compute the fingerprint of a crystal.
+    """Compute the fingerprint of a crystal, or give it again: candidates never change.
 
     For each pair of elements A ≤ B the function
     F_AB(R) = V/(4πR² N_A N_B) Σ_{i∈A} Σ_{j∈B} δ(R − R_ij) − 1, δ a Gaussian of :data:`WIDTH`
@@ -65,7 +69,8 @@ def fingerprint(candidate: Candidate) -> FloatArray:
     Returns
     -------
     numpy.ndarray
-        (pairs × points,) without unit; pairs in the order of atomic numbers. Compare only
+        (pairs × points,) without unit, not to be written to; pairs in the order of atomic
+        numbers. Compare only
         structures of one chemical system.
     """
     gauss, weight = _smearing()
@@ -91,7 +96,9 @@ def fingerprint(candidate: Candidate) -> FloatArray:
         for b in range(a, kinds.size):
             pair = share[a] * share[b] * (1.0 if a == b else 2.0)
             result.append(np.sqrt(pair) * weight * (curves[a, b] * scale / pair - points**2))
-    return np.concatenate(result)
+    found = np.concatenate(result)
+    found.setflags(write=False)
+    return found
 
 
 def cosine_distance(first: FloatArray, second: FloatArray) -> float:
