@@ -16,6 +16,9 @@ from aga.store.handle import Found
 
 __all__ = ["ancestry_tree", "structure_details"]
 
+NAMED_BY_STREAM = {"file", "search", "prototype"}
+"""Operators whose stream says where a structure comes from."""
+
 
 def structure_details(
     item: Found, ancestry: Sequence[Found], pick: Mapping[str, Any] | None = None
@@ -79,6 +82,8 @@ def _energy(item: Found, digits: int) -> str:
 def _facts(item: Found, pick: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     lineage = item.candidate.lineage
     parents = f" from {', '.join(lineage.parents)}" if lineage.parents else ""
+    if lineage.operator in NAMED_BY_STREAM:
+        parents = f" {lineage.stream}"
     facts = [
         ("id", item.id),
         ("formula", f"{item.formula}, {len(item.candidate)} atoms"),

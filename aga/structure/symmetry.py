@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,8 @@ P1 = SpaceGroup(number=1, symbol="P1")
 
 
 def _spglib_cell(candidate: Candidate) -> tuple[Any, Any, Any]:
+    # Its library tells of every step that fails, past Python, whether or not a later one succeeds.
+    os.environ.setdefault("SPGLIB_WARNING", "OFF")
     return candidate.cell, fractional(candidate), candidate.numbers
 
 

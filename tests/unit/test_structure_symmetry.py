@@ -43,3 +43,15 @@ def test_primitive_and_conventional_cells_are_the_same_crystal() -> None:
     assert large.volume == pytest.approx(4 * small.volume)
     assert cosine_distance(fingerprint(small), fingerprint(large)) < 1e-10
     assert space_group(small, 1e-4).number == 227
+
+
+def test_spglib_does_not_write_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        half = rng.random((3, 3))
+        scaled = np.concatenate([half, half + 0.5 + rng.normal(0.0, 0.02, (3, 3))])
+        cell = 4 * np.eye(3) + rng.normal(0.0, 0.3, (3, 3))
+        loose = Candidate(name="loose", numbers=np.full(6, 14), positions=scaled @ cell, cell=cell)
+        space_group(loose, 0.5)
+        primitive(loose, 0.5)
+    assert capfd.readouterr().err == ""
