@@ -1,23 +1,16 @@
 """Known structure types with other elements in their places.
 
-The prototypes are those of the AFLOW library (Mehl et al., Comput. Mater. Sci. 136, S1 (2017);
-Hicks et al., ibid. 161, S1 (2019)) that ship with pymatgen; the file is read as it stands, for
-pymatgen takes a second to import.
+The types: :mod:`aga.structure.structure_types`.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from itertools import permutations
 from math import gcd
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -25,12 +18,12 @@ from ase.data import atomic_numbers
 from aga.config import SearchSettings
 from aga.errors import SiteError
 from aga.structure.candidate import Candidate, FloatArray, Lineage
+from aga.structure.geometry import fractional
+from aga.structure.structure_types import StructureType, structure_types
 from aga.structure.supercells import of_size
 from aga.structure.volume import target_volume_per_atom
 
 __all__ = ["Prototype", "matching", "prototypes", "substituted"]
-
-_FILES = ("aflow_prototypes.json.gz", "aflow_prototypes.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +49,11 @@ def prototypes() -> tuple[Prototype, ...]:
     aga.errors.SiteError
         Pymatgen ships none, or one that can't be read.
     """
-    spec = find_spec("pymatgen")
-    places = [Path(p) / "analysis" for p in (spec.submodule_search_locations or ())] if spec else []
-    files = [path for place in places for name in _FILES for path in sorted(place.rglob(name))]
     try:
-        raw = files[0].read_bytes()
-        text = gzip.decompress(raw) if files[0].suffix == ".gz" else raw
-        return tuple(_prototype(entry) for entry in json.loads(text))
-    except (IndexError, OSError, ValueError, KeyError, TypeError) as error:
+        return tuple(_prototype(one) for one in structure_types())
+    except SiteError as error:
         raise SiteError(
-            "pymatgen's library of prototypes can't be read: "
-            f"{files[0] if files else 'it is not there'}",
-            remedy="install pymatgen again, or set search.prototypes to 0",
+            error.message, remedy=f"{error.remedy}, or set search.prototypes to 0"
         ) from error
 
 
@@ -127,14 +113,13 @@ def substituted(
     )
 
 
-def _prototype(entry: Mapping[str, Any]) -> Prototype:
-    crystal, tags = entry["snl"], entry["tags"]
-    mineral = str(tags.get("mineral") or "").strip()
+def _prototype(known: StructureType) -> Prototype:
+    crystal = known.crystal()
     return Prototype(
-        name=f"{tags['aflow']}{f', {mineral}' if mineral else ''}",
-        labels=tuple(str(site["species"][0]["element"]) for site in crystal["sites"]),
-        scaled=np.array([site["abc"] for site in crystal["sites"]], dtype=np.float64),
-        cell=np.array(crystal["lattice"]["matrix"], dtype=np.float64),
+        name=f"{known.name.aflow}, {known.name.name}",
+        labels=tuple(crystal.symbols),
+        scaled=fractional(crystal),
+        cell=crystal.cell,
     )
 
 

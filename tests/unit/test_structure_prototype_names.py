@@ -13,6 +13,7 @@ from aga.structure import prototype_names
 from aga.structure.aflow import aflow_entries
 from aga.structure.candidate import Candidate
 from aga.structure.prototype_names import PrototypeName, prototype_of
+from aga.structure.structure_types import own_types, structure_types
 from aga.structure.symmetry import space_group
 
 TOLERANCE = 0.05
@@ -91,10 +92,9 @@ def test_mirror_images_have_one_name() -> None:
 
 def test_our_crystals_are_what_they_say() -> None:
     """The symmetry and the number of atoms of each belong to its labels."""
-    own = [(name, entry) for name, entry in prototype_names._library() if "source" in entry]
-    assert len(own) >= 8
-    for name, entry in own:
-        built = prototype_names._crystal(entry)
+    assert len(own_types()) >= 8
+    for one in own_types():
+        name, built = one.name, one.crystal()
         assert space_group(built, 1e-3).number == name.space_group, name.name
         assert prototype_of(built, TOLERANCE) == name
         distances = built.to_ase().get_all_distances(mic=True) + 9 * np.eye(len(built))
@@ -102,7 +102,7 @@ def test_our_crystals_are_what_they_say() -> None:
 
 
 def test_wrong_entries_of_the_library_are_replaced() -> None:
-    labels = [name.aflow for name, _ in prototype_names._library()]
+    labels = [one.name.aflow for one in structure_types()]
     assert labels.count("A2B_tI12_141_e_a") == 1
     assert labels.count("A2B_oP24_61_2c_c") == 1
     assert len(labels) > 280
@@ -113,7 +113,7 @@ def test_names_can_do_without_the_library(monkeypatch: pytest.MonkeyPatch) -> No
     def gone() -> None:
         raise SiteError("pymatgen's library of prototypes can't be read", remedy="none")
 
-    monkeypatch.setattr(prototype_names, "aflow_entries", gone)
+    monkeypatch.setattr(prototype_names, "structure_types", gone)
     prototype_names._library.cache_clear()
     try:
         assert recognised(KNOWN["diamond"][0]) is None

@@ -10,9 +10,11 @@ import pytest
 
 from aga.config import SearchSettings
 from aga.errors import SiteError
-from aga.structure import prototypes as module
+from aga.structure import aflow
+from aga.structure.aflow import aflow_entries
 from aga.structure.candidate import Candidate
 from aga.structure.prototypes import Prototype, matching, prototypes, substituted
+from aga.structure.structure_types import structure_types
 from aga.structure.symmetry import space_group
 from aga.structure.volume import target_volume_per_atom
 
@@ -81,7 +83,18 @@ def test_a_library_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     class Spec:
         submodule_search_locations = (str(tmp_path),)
 
-    monkeypatch.setattr(module, "find_spec", lambda _: Spec)
+    monkeypatch.setattr(aflow, "find_spec", lambda _: Spec)
+    for remembered in (aflow_entries, structure_types):
+        remembered.cache_clear()
     with pytest.raises(SiteError, match="prototypes") as caught:
         prototypes.__wrapped__()
     assert "search.prototypes" in str(caught.value.remedy)
+
+
+def test_substitution_begins_with_the_right_crystals() -> None:
+    """The library's anatase and brookite are wrong; ours stand in their places."""
+    (anatase,) = made("TiO2", "Anatase", formula_units=2).values()
+    assert anatase is not None
+    assert space_group(anatase, 0.02).number == 141
+    gaps = anatase.to_ase().get_all_distances(mic=True)[np.array(anatase.symbols) == "Ti"]
+    assert np.sort(gaps[0])[1] == pytest.approx(1.95, rel=0.1)
