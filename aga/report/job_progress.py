@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -16,10 +15,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from aga.report.bars import Bars
+
 __all__ = ["JobProgress"]
 
 
-class JobProgress:
+class JobProgress(Bars):
     """Shows how many passes of all trainings are done.
 
     Parameters
@@ -33,28 +34,11 @@ class JobProgress:
     def __init__(self, passes: Mapping[str, int], console: Console) -> None:
         self._passes, self._console = dict(passes), console
         self._done = dict.fromkeys(passes, 0)
-        self._bars: Progress | None = None
         if console.is_terminal and passes:
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("passes, {task.description}"))
             times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
             self._bars = Progress(*columns, *times, console=console, transient=True)
             self._task = self._bars.add_task("", total=sum(passes.values()))
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        if self._bars is not None:
-            self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End."""
-        if self._bars is not None:
-            self._bars.stop()
 
     def tell(self, name: str, entry: Mapping[str, Any]) -> None:
         """Show the newest look (``passes``, ``loss``) of a training."""

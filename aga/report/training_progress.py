@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from aga.report.bars import Bars
+
 __all__ = ["TrainingProgress"]
 
 
-class TrainingProgress:
+class TrainingProgress(Bars):
     """Shows each member's passes and errors while it trains.
 
     Parameters
@@ -27,7 +28,6 @@ class TrainingProgress:
 
     def __init__(self, members: Sequence[int], passes: int, console: Console | None) -> None:
         self._passes, self._console = passes, console
-        self._bars: Progress | None = None
         self._tasks: dict[int, TaskID] = {}
         if console is not None and console.is_terminal:
             self._bars = Progress(
@@ -40,20 +40,6 @@ class TrainingProgress:
             )
             for member in members:
                 self._tasks[member] = self._bars.add_task("", total=passes, member=member, said="")
-
-    def __enter__(self) -> Self:
-        if self._bars is not None:
-            self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
 
     def tell(self, member: int, entry: Mapping[str, Any]) -> None:
         """Show the newest look of a member."""

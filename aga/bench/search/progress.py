@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,11 +14,12 @@ from rich.progress import (
 
 from aga.bench.search.jobs import Record
 from aga.bench.search.summary import answer_of, found_at
+from aga.report.bars import Bars
 
 __all__ = ["SearchProgress"]
 
 
-class SearchProgress:
+class SearchProgress(Bars):
     """Shows which runs are under way, how many have ended, and how long the rest will take.
 
     Parameters
@@ -35,28 +33,11 @@ class SearchProgress:
     def __init__(self, runs: int, console: Console) -> None:
         self._runs, self._console = runs, console
         self._ended = 0
-        self._bars: Progress | None = None
         if console.is_terminal and runs:
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("runs, {task.description}"))
             times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
             self._bars = Progress(*columns, *times, console=console, transient=True)
             self._task = self._bars.add_task("", total=runs)
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        if self._bars is not None:
-            self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End."""
-        if self._bars is not None:
-            self._bars.stop()
 
     def tell(self, name: str, record: Record | None) -> None:
         """Show a run that begins, or one that has ended with its record."""
