@@ -9,6 +9,7 @@ from typing import Any
 
 from aga.errors import NotFoundError
 from aga.report.export import export_structures
+from aga.report.operators import OperatorRow, operator_rows, operators_markdown
 from aga.report.plots import Generation, History, ReferencePoint, energy_figure, save_figure
 from aga.report.rows import (
     best_enthalpy,
@@ -60,10 +61,18 @@ def write_results(handle: SearchHandle, folder: Path, *, best: int = 10) -> list
     written.append(save_figure(figure, folder / "energy.png"))
     document = status | {"structures": [item.to_dict() for item in found]}
     document["structures_proposed"] = status["structures"]
+    operators = _operators(handle)
+    document["operators"] = [row.to_dict() for row in operators]
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     written.append(_write(folder / "summary.json", text + "\n"))
-    written.append(_write(folder / "summary.md", summary_markdown(status, found)))
+    written.append(_write(folder / "summary.md", summary_markdown(status, found, operators)))
     return written
+
+
+def _operators(handle: SearchHandle) -> list[OperatorRow]:
+    bred = handle.repository.list_steps(handle.id, kind="breed", state="done")
+    bred.sort(key=lambda step: step.generation or 0)
+    return operator_rows([step.result or {} for step in bred])
 
 
 def history_of(handle: SearchHandle, status: dict[str, Any], found: Sequence[Found]) -> History:
@@ -123,7 +132,9 @@ def _per_iteration(handle: SearchHandle) -> int:
     return int(settings["generations_per_iteration"])
 
 
-def summary_markdown(status: dict[str, Any], found: Sequence[Found]) -> str:
+def summary_markdown(
+    status: dict[str, Any], found: Sequence[Found], operators: Sequence[OperatorRow] = ()
+) -> str:
     """Write the summary of a search as Markdown.
 
     Parameters
@@ -132,6 +143,8 @@ def summary_markdown(status: dict[str, Any], found: Sequence[Found]) -> str:
         As :meth:`SearchHandle.status` gives it.
     found
         The best structures, lowest enthalpy first.
+    operators
+        What each has brought.
     """
     verdict = f", {status['verdict']}" if status["verdict"] else ""
     lines = [
@@ -158,7 +171,8 @@ def summary_markdown(status: dict[str, Any], found: Sequence[Found]) -> str:
         "|---|---:|---:|---|---|---:|---:|---|",
     ]
     lines += [_row(item, lowest) for item in found]
-    return "\n".join([*lines, "", "![energy per generation](energy.png)", ""])
+    lines += ["", "![energy per generation](energy.png)", "", *operators_markdown(operators)]
+    return "\n".join(lines)
 
 
 def _row(item: Found, lowest: float | None) -> str:
