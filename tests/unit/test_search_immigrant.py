@@ -1,4 +1,4 @@
-"""Immigrants: of all sizes, half of them with their symmetry broken a little."""
+"""Immigrants: of all sizes, nine in ten with their symmetry broken a little."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from aga.search.operators import OPERATORS, OperatorContext
 from aga.structure.symmetry import space_group
 
 
-def test_half_of_the_immigrants_leave_their_symmetry() -> None:
+def test_most_of_the_immigrants_leave_their_symmetry() -> None:
     settings = SearchSettings(composition="Si8")
     context = OperatorContext.from_settings(settings)
     strict, loose = Counter[bool](), Counter[bool]()
     for seed in range(60):
         crystal = OPERATORS["random"].function([], np.random.default_rng(seed), context)
         strict[space_group(crystal, 1e-3).number > 1] += 1
-        loose[space_group(crystal, 0.3).number > 1] += 1
-    assert 15 < strict[True] < 45
+        loose[space_group(crystal, 0.5).number > 1] += 1
+    assert 0 < strict[True] < 15
     assert loose[True] > 50
 
 

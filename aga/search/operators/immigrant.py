@@ -17,10 +17,10 @@ __all__ = ["immigrant"]
 VOLUMES = (0.8, 1.2)
 """Volume of an immigrant in target volumes."""
 
-KICKED = 0.5
+KICKED = 0.9
 """Share of the immigrants whose symmetry is broken."""
 
-KICK = 0.01
+KICK = 0.03
 """Standard deviation of the displacements that break it, in (volume per atom)^⅓."""
 
 
@@ -31,9 +31,9 @@ def immigrant(
 ) -> Candidate:
     """Make a random crystal, with the symmetry of a random space group (``symmetric_share``).
 
-    Where cells of several sizes are searched, each size is equally likely. Half of the crystals
-    get displacements of a few hundredths of an Å: a relaxation never leaves the symmetry that it
-    begins with, and so ends on saddle points that the smallest displacement rolls off.
+    Where cells of several sizes are searched, each size is equally likely. Most of the
+    crystals get displacements of a few hundredths of an Å: a relaxation never leaves the symmetry
+    that it begins with, and so ends on saddle points that the smallest displacement rolls off.
 
     Parameters
     ----------
