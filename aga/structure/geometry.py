@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 from matscipy.neighbours import neighbour_list
-from spglib import niggli_reduce
+from spglib import SpglibError, niggli_reduce
 
 from aga.config import SearchSettings
 from aga.errors import StructureError
@@ -157,7 +157,10 @@ def reduced(candidate: Candidate) -> Candidate:
     and angles between 60° and 120°; it comes out right-handed. A cell that spglib can't reduce
     is only wrapped: no structure is lost or changed here.
     """
-    cell = niggli_reduce(candidate.cell)
+    try:
+        cell = niggli_reduce(candidate.cell)
+    except SpglibError:
+        return wrapped(candidate)
     if cell is None:
         return wrapped(candidate)
     wanted = np.linalg.solve(candidate.cell.T, np.asarray(cell, dtype=np.float64).T).T

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import spglib
 from ase.build import bulk
 
+from aga.structure import geometry
 from aga.structure.candidate import Candidate
 from aga.structure.fingerprint import cosine_distance, fingerprint
 from aga.structure.symmetry import P1, primitive, space_group, standardised
@@ -55,3 +57,14 @@ def test_spglib_does_not_write_to_the_terminal(capfd: pytest.CaptureFixture[str]
         space_group(loose, 0.5)
         primitive(loose, 0.5)
     assert capfd.readouterr().err == ""
+
+
+def test_a_cell_that_spglib_gives_up_on_is_only_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> None:
+        raise spglib.SpglibError("Niggli reduction failed")
+
+    monkeypatch.setattr(geometry, "niggli_reduce", fails)
+    crystal = silicon(0.1)
+    same = geometry.reduced(crystal.moved(crystal.positions + 20.0))
+    np.testing.assert_allclose(same.cell, crystal.cell)
+    assert cosine_distance(fingerprint(same), fingerprint(crystal)) < 1e-8
