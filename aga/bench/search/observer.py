@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from aga.config import SearchSettings
+from aga.search.population import DUPLICATE_ENTHALPY
 from aga.structure.candidate import FloatArray
 from aga.structure.fingerprint import cosine_distances, fingerprint
 from aga.structure.protocols import Relaxed
@@ -18,9 +19,6 @@ __all__ = ["SOUND", "Clock", "Duplicates"]
 
 SOUND = ("converged", "step_limit")
 """Ends of a relaxation after which its energy means something."""
-
-SAME_ENTHALPY = 0.02
-"""eV/atom within which two structures of one fingerprint are the same minimum."""
 
 
 class Clock:
@@ -88,7 +86,7 @@ class Duplicates:
             near = cosine_distances(own, self._prints) < self._tolerance
             gaps = np.abs(np.array(self._enthalpies) - one.enthalpy_per_atom)
             self.relaxed += 1
-            if np.any(near & (gaps < SAME_ENTHALPY)):
+            if np.any(near & (gaps < DUPLICATE_ENTHALPY)):
                 self.known += 1
             else:
                 self._prints.append(own)
