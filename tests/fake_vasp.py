@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def main(fault: str) -> int:
     if int(tags.get("NSW", "0")):
         steps = relaxed(atoms, tags)
     unfinished = fault == "not converged" and tags.get("ALGO", "Normal").lower() != "all"
-    text = document(atoms, tags, steps, unfinished=unfinished or fault == "never converges")
+    stuck = range(len(steps)) if unfinished or fault == "never converges" else ()
+    text = document(atoms, tags, steps, stuck=[1] if fault == "second step" else stuck)
     if fault == "cut":
         text = text[: len(text) // 2]
     if fault == "other atoms":
@@ -85,9 +87,9 @@ def relaxed(atoms: Atoms, tags: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def document(
-    atoms: Atoms, tags: dict[str, str], steps: list[dict[str, Any]], *, unfinished: bool
+    atoms: Atoms, tags: dict[str, str], steps: list[dict[str, Any]], *, stuck: Collection[int]
 ) -> str:
-    """Write ``vasprun.xml``."""
+    """Write ``vasprun.xml``; steps at the places ``stuck`` have not converged."""
     symbols = atoms.get_chemical_symbols()
     nelm = int(tags.get("NELM", "60"))
     incar = f'<i type="string" name="SYSTEM">{tags["SYSTEM"]}</i>\n'
@@ -122,7 +124,7 @@ def document(
             "<c>PAW_PBE Si 05Jan2001</c></rc>\n</set>\n</array>\n</atominfo>\n"
         ),
         structure(steps[0], 'name="initialpos"'),
-        *(calculation(one, nelm if unfinished else 2) for one in steps),
+        *(calculation(one, nelm if k in stuck else 2) for k, one in enumerate(steps)),
         structure(steps[-1], 'name="finalpos"'),
         "</modeling>\n",
     ]

@@ -61,6 +61,10 @@ def search(  # noqa: PLR0913 - each is an option of the command
             "--output", "-o", metavar="FOLDER", help="Finished runs, kept and not done again."
         ),
     ] = Path("bench-search"),
+    any_code: Annotated[
+        bool,
+        typer.Option("--any-code", help="Count finished runs of other versions of aga too."),
+    ] = False,
     page: Annotated[
         Path | None,
         typer.Option(
@@ -78,6 +82,7 @@ def search(  # noqa: PLR0913 - each is an option of the command
     from aga.bench.search.page import check_page, save_pictures, write_page
     from aga.bench.search.problems import find_problems
     from aga.bench.search.progress import SearchProgress
+    from aga.bench.search.provenance import footer, left_out_lines
     from aga.bench.search.results import ResultsFile
     from aga.bench.search.table import search_table
     from aga.cli.fitting import cores
@@ -91,10 +96,13 @@ def search(  # noqa: PLR0913 - each is an option of the command
     )
     if page is not None:
         check_page(page)
-    results = ResultsFile(output)
+    results = ResultsFile(output, any_code=any_code)
     number = cores() if workers is None else workers
     todo = len(results.missing(comparison.jobs())) if number else 0
-    with SearchProgress(todo, console(stderr=True)) as progress:
+    screen, jobs = console(stderr=True), comparison.jobs()
+    for line in left_out_lines(results.left_out(jobs), results.unidentified(jobs)):
+        screen.print(line, markup=False)  # at once: doing them again may take days
+    with SearchProgress(todo, screen) as progress:
         document = measure_searches(comparison, results, workers=number, progress=progress.tell)
     records = results.of(comparison.jobs())
     save_pictures(records, output)
@@ -104,6 +112,8 @@ def search(  # noqa: PLR0913 - each is an option of the command
         print_document(document)
         return
     console().print(search_table(document))
+    if document["runs"]:
+        say(footer(document))
     say(f"runs and pictures: {output}")
     if document["missing"]:
         say(f"{document['missing']} runs are missing")

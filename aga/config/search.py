@@ -68,12 +68,14 @@ class OperatorWeights(Section):
 class AcquisitionSettings(Section):
     """Which relaxed candidates go to the reference method."""
 
-    picks_per_iteration: int = Field(5, ge=1, description="reference jobs per iteration")
+    picks_per_iteration: int = Field(3, ge=1, description="reference jobs per iteration")
     kappa: NonNegative = Field(
-        1.0, description="weight of the committee's spread in the score energy − κ·spread"
+        1.0, description="κ of the score energy − κ·spread − ν·distance; the lowest is sent first"
     )
-    novel_share: float = Field(
-        0.3, ge=0, le=1, description="share of the picks for structures unlike any labelled one"
+    novelty_weight: NonNegative = Field(
+        1.0,
+        description="eV/atom, ν of the score; the distance is that to the nearest fingerprint "
+        "labelled or picked",
     )
     energy_window: Positive = Field(
         0.5, description="eV/atom above the best prediction; higher ones are left away"
@@ -84,6 +86,9 @@ class AcquisitionSettings(Section):
     spread_max: Positive = Field(
         1.0, description="eV/atom; above, the structure is unphysical and never sent"
     )
+    force_spread_max: Positive | None = Field(
+        None, description="eV/Å, the same for the largest spread of the force on an atom"
+    )
     relax_spread_max: Positive = Field(
         0.3, description="eV/atom; a relaxation on the committee stops where it disagrees more"
     )
@@ -93,7 +98,7 @@ class ConvergenceSettings(Section):
     """When the best structures count as found."""
 
     stable_iterations: int = Field(
-        3, ge=1, description="iterations without change of the best structures"
+        5, ge=1, description="iterations without change of the best structures"
     )
     energy_tolerance: Positive = Field(
         0.002, description="eV/atom; smaller improvements are no change"
@@ -116,7 +121,7 @@ class BudgetSettings(Section):
     """What the search may spend; it ends with its best structures when one is used up."""
 
     reference_calls: int = Field(150, ge=1, description="reference energy+force evaluations")
-    iterations: int = Field(20, ge=1, description="adaptation rounds after the initial structures")
+    iterations: int = Field(40, ge=1, description="adaptation rounds after the initial structures")
     wall_time: Positive | None = Field(None, description="hours")
 
 
@@ -137,7 +142,7 @@ class SearchSettings(Section):
         0.0, allow_inf_nan=False, description="GPa; enthalpies are ranked when not 0"
     )
     initial_structures: int = Field(
-        12,
+        6,
         ge=0,
         description="random symmetric structures labelled before the first training; may be 0 "
         "where training.data gives labelled ones",
@@ -225,6 +230,12 @@ class SearchSettings(Section):
     budget: BudgetSettings = Field(default_factory=BudgetSettings)
     final_relaxations: int = Field(
         5, ge=1, description="best structures relaxed by the reference method at the end"
+    )
+    relaxation_frames: int = Field(
+        0,
+        ge=0,
+        description="frames along each final relaxation that become labelled data too, at most; "
+        "0: its end alone",
     )
 
     @model_validator(mode="after")

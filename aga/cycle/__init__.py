@@ -7,7 +7,14 @@ functions, and so does :func:`run_search`, which runs a whole search in one proc
 from __future__ import annotations
 
 from aga.cycle.generation import Generation, Heritage, breed, population_of, survivor
-from aga.cycle.iteration import asked_again, choose, finalists, judge, known_structures
+from aga.cycle.iteration import (
+    asked_again,
+    choose,
+    finalists,
+    judge,
+    known_structures,
+    prepared,
+)
 from aga.cycle.whole import Outcome, Train, Trained, run_search
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "judge",
     "known_structures",
     "population_of",
+    "prepared",
     "run_search",
     "survivor",
 ]

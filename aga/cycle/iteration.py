@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
 from aga.config import SearchSettings
 from aga.search.acquisition import Acquisition, acquire
 from aga.search.convergence import IterationRecord, Verdict, assess, record_iteration
+from aga.search.duplicates import twin_of
 from aga.search.individual import Individual, Known, describe, known
 from aga.search.results import Finalist, final_relaxations
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.fingerprint import fingerprint
-from aga.structure.protocols import Committee, Frame, Relaxed
+from aga.structure.matching import CloseCalls
+from aga.structure.protocols import Committee, Frame, Relaxed, Relaxer
 from aga.units import ev_per_a3_from_gpa
 
-__all__ = ["asked_again", "choose", "finalists", "judge", "known_structures"]
+__all__ = ["asked_again", "choose", "finalists", "judge", "known_structures", "prepared"]
 
 
 NO_PRINTS: Mapping[str, FloatArray] = {}
@@ -178,3 +181,47 @@ def finalists(
     """Choose the structures that the reference method relaxes at the end."""
     predicted = [describe(one, settings) for one in asked_again(relaxed, committee, settings)]
     return final_relaxations(known_structures(frames, settings), predicted, settings)
+
+
+def prepared(
+    candidates: Sequence[Candidate], relaxer: Relaxer, settings: SearchSettings
+) -> list[Candidate]:
+    """Relax structures on the newest committee before the reference method relaxes them.
+
+    A labelled structure lies where a committee of its time had the minimum; that of the newest
+    is nearer to the reference method's, and each step towards it saves one that costs. Where the
+    committee does not know the way – the relaxation is untrusted or explodes, or ends as another
+    structure – the structure stays as it is.
+
+    Parameters
+    ----------
+    candidates
+        Finalists.
+    relaxer
+        The committee in service.
+    settings
+        Of the search.
+
+    Returns
+    -------
+    list of Candidate
+        One for each, in their order, under its name.
+    """
+    calls = CloseCalls(settings.fingerprint_tolerance)
+    ends = [describe(one, settings) for one in relaxer.relax(candidates)]
+    return [
+        end.candidate if _is_still(start, end, calls) else start
+        for start, end in zip(candidates, ends, strict=True)
+    ]
+
+
+def _is_still(start: Candidate, end: Individual, calls: CloseCalls) -> bool:
+    """Tell whether a relaxation can be trusted and has ended as the structure it began with."""
+    if end.relaxed.reason not in {"converged", "step_limit"} or not end.fingerprint.size:
+        return False
+    before = Known(
+        candidate=start,
+        enthalpy_per_atom=end.enthalpy_per_atom,
+        fingerprint=fingerprint(start),
+    )
+    return twin_of(end, [before], calls, inf) is not None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aga.config import SearchSettings, Settings
 from aga.cycle.generation import Heritage, breed, population_of, survivor
-from aga.cycle.iteration import choose, finalists, judge
+from aga.cycle.iteration import choose, finalists, judge, prepared
+from aga.cycle.telling import told
 from aga.errors import OracleError, SearchFailedError
 from aga.search.convergence import IterationRecord, Verdict
+from aga.search.individual import Individual, describe
 from aga.search.initial import initial_structures
 from aga.search.islands import last_of_round, neighbours, predecessor
 from aga.search.population import Population, merge
@@ -18,6 +20,7 @@ from aga.search.rates import OperatorRecord
 from aga.search.results import Result, rank
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Committee, Frame, Label, Oracle, Relaxed, Relaxer
+from aga.structure.relaxation_path import path_frames, with_thin_path
 from aga.units import ev_per_a3_from_gpa
 
 __all__ = ["Outcome", "Train", "Trained", "run_search"]
@@ -37,7 +40,12 @@ Train = Callable[[Sequence[Frame], int, Trained | None], Trained]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A whole search: its verdict, results, frames, last population and what it cost."""
+    """A whole search: its verdict, results, frames, last population and what it cost.
+
+    ``results`` say how often and when they were found, and their structure types.
+    ``frames`` are the labelled structures, then those along the final relaxations
+    (``search.relaxation_frames``); ``calls`` those of the loop, without the relaxations.
+    """
 
     verdict: Verdict
     results: tuple[Result, ...]
@@ -82,6 +90,7 @@ def run_search(
     stocks: dict[int, _Stock] = {}
     version = 0
     pool: list[Relaxed] = []
+    bred: list[list[Individual]] = []
     serving = train(frames, 0, None)
     while True:
         record, verdict = judge(
@@ -94,6 +103,7 @@ def run_search(
             break
         iteration = len(history)
         pool = _evolve(stocks, serving, version, search, iteration)
+        bred.append([describe(one, search) for one in pool])
         names = {p.name for p in choose(pool, frames, search, calls=calls).picks}
         picked = [one.candidate for one in pool if one.candidate.name in names]
         new, spent = _label(picked, oracle, run_dir)
@@ -102,11 +112,12 @@ def run_search(
             frames = sorted([*frames, *new], key=lambda frame: frame.name)
             serving, version = train(frames, iteration, serving), iteration
     chosen = finalists(frames, pool, serving.committee, search)
-    pairs = _refine([one.candidate for one in chosen], oracle, run_dir, search)
+    starts = prepared([one.candidate for one in chosen], serving.relaxer, search)
+    pairs, path = _refine(starts, oracle, run_dir, search, frames)
     return Outcome(
         verdict=verdict,
-        results=tuple(rank(pairs, search)),
-        frames=tuple(frames),
+        results=told(rank(pairs, search), bred, frames, history, search),
+        frames=(*frames, *path),
         population=_last(stocks, search),
         history=tuple(history),
         calls=calls,
@@ -195,14 +206,25 @@ def _label(
 
 
 def _refine(
-    candidates: Sequence[Candidate], oracle: Oracle, run_dir: Path, search: SearchSettings
-) -> list[tuple[Candidate, Label]]:
+    candidates: Sequence[Candidate],
+    oracle: Oracle,
+    run_dir: Path,
+    search: SearchSettings,
+    frames: Sequence[Frame],
+) -> tuple[list[tuple[Candidate, Label]], list[Frame]]:
+    """Relax the best; give the ends with their labels, and frames along the ways to them."""
     pairs: list[tuple[Candidate, Label]] = []
+    path: list[Frame] = []
+    labelled = {frame.name: [frame.candidate] for frame in frames}
     pressure = ev_per_a3_from_gpa(search.pressure)
     for candidate in candidates:
         folder = run_dir / f"{candidate.name}.ref"
         try:
-            pairs.append(oracle.relax(candidate, folder, pressure=pressure))
+            relaxed, label = oracle.relax(candidate, folder, pressure=pressure)
         except OracleError:
             continue
-    return pairs
+        known = [relaxed, *labelled.get(candidate.name, ())]
+        thin = with_thin_path(label, search.relaxation_frames, known=known)
+        path += path_frames(candidate, thin, oracle.name)
+        pairs.append((relaxed, replace(label, path=())))
+    return pairs, path

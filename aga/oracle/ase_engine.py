@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from aga.errors import AgaError, OracleError
 from aga.oracle.base import Engine, disk_full_as_error
+from aga.oracle.path import path_points
 from aga.oracle.relaxation import Relaxation
 from aga.oracle.validation import Output, force_norm, validate
 from aga.structure.candidate import Candidate, FloatArray
@@ -59,7 +61,9 @@ class AseEngine(Engine):
         )
         label = self._label(relaxed, output, session, time.perf_counter() - start)
         label.details["converged"] = converged
-        return relaxed, label
+        limit = self.settings.max_force
+        path = path_points(candidate, relaxation.history, max_force=limit, source=self.name)
+        return relaxed, replace(label, path=path)
 
     def _label(
         self, candidate: Candidate, output: Output, session: _Session, seconds: float

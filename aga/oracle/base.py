@@ -85,7 +85,9 @@ class Engine(ABC):
         """Relax atoms and cell at a pressure in eV/Å³.
 
         ``details["converged"]`` of the label says whether the force limit was reached; where
-        the step limit came first, the best structure so far is given.
+        the step limit came first, the best structure so far is given. The label's ``path`` has
+        what was evaluated on the way and is good enough to learn from
+        (:func:`aga.oracle.path.path_points`), in the cell vectors of the candidate.
         """
 
 

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from aga.config.schema import MachineSettings, OracleSettings
 from aga.errors import OracleError, Problem
 from aga.oracle.base import EngineOptions
@@ -21,9 +19,10 @@ from aga.oracle.espresso_output import OUTPUT, check_run, evaluations, read_last
 from aga.oracle.executables import check_command
 from aga.oracle.job import Done, Job
 from aga.oracle.lattice import reduced_cell
-from aga.oracle.program_engine import ProgramEngine, Round, best_step
+from aga.oracle.program_engine import ProgramEngine
 from aga.oracle.pseudopotentials import choose_pseudopotentials
 from aga.oracle.repair import ONCE_MORE, Ceiling, Floor, Inputs, Ladder, Repair, changed
+from aga.oracle.rounds import Round, Walk, best_step, walked
 from aga.oracle.runner import Run
 from aga.oracle.validation import Output
 from aga.structure.candidate import Candidate
@@ -160,10 +159,8 @@ class Espresso(ProgramEngine):
             **super().facts(done),
         }
 
-    def relax_round(
-        self, candidate: Candidate, run_dir: Path, task: Round
-    ) -> tuple[Candidate, int]:
-        """Run vc-relax once; give the best structure and the evaluations spent.
+    def relax_round(self, candidate: Candidate, run_dir: Path, task: Round) -> Walk:
+        """Run vc-relax once; give the best structure, the steps and the evaluations spent.
 
         It keeps the charge density from step to step, and so costs a fraction of single points
         driven from outside.
@@ -188,8 +185,7 @@ class Espresso(ProgramEngine):
             )
         job.finished(directory)
         best = best_step(history, task.pressure, arrived="End of BFGS" in text)
-        back = np.linalg.inv(operation) @ best.candidate.cell
-        return candidate.moved(best.candidate.positions, back), evaluations(text)
+        return walked(candidate, operation, history, best, evaluations(text))
 
     def _relax_inputs(self, reduced: Candidate, task: Round) -> Inputs:
         force = self.settings.relax_force

@@ -13,7 +13,7 @@ from ase.io.espresso import read_espresso_out
 from aga.errors import OracleError, OracleReason
 from aga.oracle.executables import wrong_program
 from aga.oracle.job import how_it_ended, tail
-from aga.oracle.program_engine import Step
+from aga.oracle.rounds import Step
 from aga.oracle.runner import Run
 from aga.oracle.validation import Output
 from aga.structure.candidate import Candidate

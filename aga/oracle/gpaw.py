@@ -22,8 +22,9 @@ from aga.oracle.dft import DftOptions, Positive, kpoints
 from aga.oracle.executables import PSEUDOPOTENTIALS, check_command, wrong_program
 from aga.oracle.job import Done, Job, how_it_ended, tail
 from aga.oracle.lattice import reduced_cell
-from aga.oracle.program_engine import ProgramEngine, Round, Step, best_step
+from aga.oracle.program_engine import ProgramEngine
 from aga.oracle.repair import ONCE_MORE, Ceiling, Floor, Inputs, Ladder, Repair
+from aga.oracle.rounds import Round, Step, Walk, best_step, walked
 from aga.oracle.runner import Run
 from aga.oracle.validation import Output
 from aga.structure.candidate import Candidate
@@ -194,9 +195,7 @@ class Gpaw(ProgramEngine):
         facts = {"functional": basis["xc"], "ecut": basis["ecut"], "setups": basis["setups"]}
         return facts | super().facts(done)
 
-    def relax_round(
-        self, candidate: Candidate, run_dir: Path, task: Round
-    ) -> tuple[Candidate, int]:
+    def relax_round(self, candidate: Candidate, run_dir: Path, task: Round) -> Walk:
         """Relax in GPAW's own process, which keeps what it has from step to step."""
         job = Job(self, run_dir, "relax", self.settings.timeout)
         reduced, operation = reduced_cell(candidate)
@@ -222,9 +221,8 @@ class Gpaw(ProgramEngine):
                 directory=str(ended.directory),
             )
         job.finished(ended.directory)
-        best = best_step(history, task.pressure, arrived=arrived).candidate
-        cell = np.linalg.inv(operation) @ best.cell
-        return candidate.moved(best.positions, cell), len(history)
+        best = best_step(history, task.pressure, arrived=arrived)
+        return walked(candidate, operation, history, best, len(history))
 
 
 _HINT = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,43 +17,19 @@ from aga.oracle.base import Engine
 from aga.oracle.executables import EXECUTABLES, not_started, raise_problems, split_command
 from aga.oracle.job import Done, Job, Program
 from aga.oracle.lattice import reduced_cell
+from aga.oracle.path import path_points
 from aga.oracle.relaxation import Relaxation
 from aga.oracle.repair import Inputs
+from aga.oracle.rounds import Round, Step, Walk, borne_out, steps_before, walked
 from aga.oracle.runner import Run, mark
 from aga.oracle.validation import Output, check_volume, force_norm, validate
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Label
 
-__all__ = ["ProgramEngine", "Round", "Step", "best_step"]
+__all__ = ["ProgramEngine"]
 
 RELAX_ROUNDS = 3
 """Relaxations in a row: plane waves and k-points of each belong to the cell it started from."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One structure of a relaxation with what the program says of it."""
-
-    candidate: Candidate
-    output: Output
-
-    def enthalpy(self, pressure: float) -> float:
-        """Give E + pV in eV, for a pressure in eV/Å³; infinite where there is no energy."""
-        energy = self.output.energy
-        return np.inf if energy is None else energy + pressure * self.candidate.volume
-
-    def complete(self) -> bool:
-        """Whether energy, forces and stress are there and finite."""
-        parts = (self.output.energy, self.output.forces, self.output.stress)
-        return all(part is not None and bool(np.isfinite(part).all()) for part in parts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """A round of a relaxation: ``pressure`` in eV/Å³, ``steps`` it may take at most."""
-
-    pressure: float
-    steps: int
 
 
 class ProgramEngine(Engine, Program):
@@ -153,16 +129,25 @@ class ProgramEngine(Engine, Program):
         In a round the basis and the k-points stay those of the cell it started from; so it is
         repeated from its own result until a fresh single point has the forces and the stress
         asked for. Each run of the program has the time limit of a job. ``pressure`` in eV/Å³;
-        see :meth:`aga.oracle.base.Engine.relax`.
+        see :meth:`aga.oracle.base.Engine.relax`. The path has the single points and the steps
+        that are like them; ``details["unlike_single_points"]`` counts the other steps.
         """
         start = time.perf_counter()
         now, spent, steps = candidate, 0, self.settings.relax_steps
+        path: list[tuple[Candidate, Output]] = []
+        unlike = 0
         best: tuple[float, Candidate, Label, bool] | None = None
         for _ in range(RELAX_ROUNDS):
-            now, calls = self.relax_round(now, run_dir, Round(pressure=pressure, steps=steps))
+            begun = now
+            walk = self.relax_round(now, run_dir, Round(pressure=pressure, steps=steps))
+            now = walk.best
             check_volume(now.volume, candidate.volume, where=f"{self.name}: {candidate.name}")
             label = self.label(now, run_dir)
-            spent, steps = spent + calls + 1, steps - calls
+            alike = self._like_single_points(walk, begun, label)
+            unlike += len(steps_before(walk)) - len(alike)
+            path += [(step.candidate, step.output) for step in alike]
+            path.append((now, _as_output(label)))
+            spent, steps = spent + walk.evaluations + 1, steps - walk.evaluations
             converged = _residual(label, now, pressure) <= self.settings.relax_force
             enthalpy = label.energy + pressure * now.volume
             if best is None or converged or enthalpy < best[0]:
@@ -171,19 +156,17 @@ class ProgramEngine(Engine, Program):
                 break
         assert best is not None  # noqa: S101 - there is at least one round
         _, relaxed, label, converged = best
-        return relaxed, Label(
-            energy=label.energy,
-            forces=label.forces,
-            stress=label.stress,
+        limit = self.settings.max_force
+        return relaxed, replace(
+            label,
             evaluations=spent,
             seconds=time.perf_counter() - start,
-            details=label.details | {"converged": converged},
+            details=label.details | {"converged": converged, "unlike_single_points": unlike},
+            path=path_points(candidate, path, max_force=limit, source=self.name),
         )
 
-    def relax_round(
-        self, candidate: Candidate, run_dir: Path, task: Round
-    ) -> tuple[Candidate, int]:
-        """Relax once; give the best structure and the evaluations spent.
+    def relax_round(self, candidate: Candidate, run_dir: Path, task: Round) -> Walk:
+        """Relax once; give the best structure, what went before it and the evaluations spent.
 
         Here by single points with an optimizer outside; engines whose program relaxes well by
         itself let it. A single point that fails ends the round, and what went before is kept.
@@ -203,12 +186,31 @@ class ProgramEngine(Engine, Program):
 
         relaxation = Relaxation(self.name, reduced, task.pressure, evaluate)
         try:
-            _, found, _ = relaxation.run(self.settings.relax_force, task.steps)
+            _, found, output = relaxation.run(self.settings.relax_force, task.steps)
         except OracleError:
             if relaxation.best is None:
                 raise
-            found = relaxation.best[1]
-        return candidate.moved(found.positions, np.linalg.inv(operation) @ found.cell), calls
+            _, found, output = relaxation.best
+        history = [Step(candidate=one, output=said) for one, said in relaxation.history]
+        best = Step(candidate=found, output=output)
+        return walked(candidate, operation, history, best, calls)
+
+    def _like_single_points(self, walk: Walk, begun: Candidate, fresh: Label) -> list[Step]:
+        """Give the steps of a round whose numbers a single point would give too.
+
+        The fresh single point at its end must bear the round out, and the k-points of the round
+        must be those that a step's own cell gets: in between, a grid may jump and come back.
+        """
+        if not borne_out(walk, fresh):
+            return []
+        sampling = self._sampling(begun)
+        return [one for one in steps_before(walk) if self._sampling(one.candidate) == sampling]
+
+    def _sampling(self, candidate: Candidate) -> tuple[Any, Any] | None:
+        """Give cell and k-points of a single point; None where there are no k-points."""
+        reduced, operation = reduced_cell(candidate)
+        points = self.inputs(reduced).get("kpoints")
+        return None if points is None else (operation.tolist(), points)
 
     def _accepted(self, done: Done, candidate: Candidate, max_force: float | None) -> Output:
         try:
@@ -227,11 +229,8 @@ class ProgramEngine(Engine, Program):
         return output
 
 
-def best_step(history: list[Step], pressure: float, *, arrived: bool) -> Step:
-    """Give the last step of a finished relaxation, of another the one of lowest enthalpy."""
-    if arrived:
-        return history[-1]
-    return min(history, key=lambda step: step.enthalpy(pressure))
+def _as_output(label: Label) -> Output:
+    return Output(energy=label.energy, forces=label.forces, stress=label.stress)
 
 
 def _residual(label: Label, candidate: Candidate, pressure: float) -> float:

@@ -49,6 +49,7 @@ class Relaxation:
         self.pressure = pressure
         self.evaluate = evaluate
         self.best: tuple[float, Candidate, Output] | None = None
+        self.history: list[tuple[Candidate, Output]] = []
 
     def run(self, force: float, steps: int) -> tuple[bool, Candidate, Output]:
         """Relax until forces (and virial per atom) are below ``force`` (eV/Å), or out of steps.
@@ -72,12 +73,13 @@ class Relaxation:
         return False, *self.best[1:]
 
     def step(self, candidate: Candidate) -> Output:
-        """Evaluate on the way, remembering the lowest enthalpy."""
+        """Evaluate on the way, remembering all there was and the lowest enthalpy."""
         check_volume(candidate.volume, self.start.volume, where=f"{self.name}: {candidate.name}")
         output = self.evaluate(candidate)
         # Large forces are allowed on the way: they are what a relaxation removes.
         validate(output, candidate, max_force=None, needs_stress=True, source=self.name)
         assert output.energy is not None  # noqa: S101 - shown by validate, for the type checker
+        self.history.append((candidate, output))
         enthalpy = output.energy + self.pressure * candidate.volume
         if self.best is None or enthalpy < self.best[0]:
             self.best = (enthalpy, candidate, output)

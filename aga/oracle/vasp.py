@@ -21,8 +21,9 @@ from aga.oracle.base import EngineOptions
 from aga.oracle.executables import check_command, wrong_program
 from aga.oracle.job import Done, Job, how_it_ended, tail
 from aga.oracle.lattice import reduced_cell
-from aga.oracle.program_engine import ProgramEngine, Round, Step, best_step
+from aga.oracle.program_engine import ProgramEngine
 from aga.oracle.repair import ONCE_MORE, Floor, Inputs, Repair, changed
+from aga.oracle.rounds import Round, Step, Walk, best_step, walked
 from aga.oracle.runner import Run
 from aga.oracle.validation import Output
 from aga.oracle.vasp_input import (
@@ -135,9 +136,7 @@ class Vasp(ProgramEngine):
         facts = {"input_set": options.input_set, "encut": done.inputs["incar"].get("ENCUT")}
         return facts | {"pseudopotentials": potcar["symbols"], **super().facts(done)}
 
-    def relax_round(
-        self, candidate: Candidate, run_dir: Path, task: Round
-    ) -> tuple[Candidate, int]:
+    def relax_round(self, candidate: Candidate, run_dir: Path, task: Round) -> Walk:
         """Relax by VASP's own conjugate gradients, atoms and cell together."""
         job = Job(self, run_dir, "relax", self.settings.timeout)
         reduced, operation = reduced_cell(candidate)
@@ -166,9 +165,8 @@ class Vasp(ProgramEngine):
                 directory=str(ended.directory),
             )
         job.finished(ended.directory)
-        best = best_step(history, task.pressure, arrived=arrived).candidate
-        cell = np.linalg.inv(operation) @ best.cell
-        return candidate.moved(best.positions, cell), len(history)
+        best = best_step(history, task.pressure, arrived=arrived)
+        return walked(candidate, operation, history, best, len(history))
 
 
 def _vasprun(ended: Run) -> Any:  # noqa: ANN401 - pymatgen is untyped here
@@ -193,12 +191,13 @@ def _history(ended: Run, candidate: Candidate) -> list[Step]:
         result = _vasprun(ended)
         if list(result.atomic_symbols) != ordered.symbols:
             raise ValueError("it is of other atoms")  # noqa: TRY301 - told as all that is unreadable
+        most = int(result.parameters["NELM"])
         for step in result.ionic_steps:
             structure = step["structure"]
             moved = candidate.moved(
                 np.array(structure.cart_coords)[back], np.array(structure.lattice.matrix)
             )
-            steps.append(Step(candidate=moved, output=_output(step, back)))
+            steps.append(Step(candidate=moved, output=_output(step, back, most)))
     except Exception as error:
         raise OracleError(
             f"vasp: {candidate.name}: {RESULT} can't be read ({error})",
@@ -208,8 +207,12 @@ def _history(ended: Run, candidate: Candidate) -> list[Step]:
     return steps
 
 
-def _output(step: Mapping[str, Any], back: Any) -> Output:  # noqa: ANN401 - an index array
-    """Take energy, forces and stress of one step; VASP's stress is in kbar and the other way."""
+def _output(step: Mapping[str, Any], back: Any, most: int) -> Output:  # noqa: ANN401 - an index array
+    """Take energy, forces and stress of one step; VASP's stress is in kbar and the other way.
+
+    ``most``: electronic steps there may be; one that took them all has not converged, and VASP
+    relaxes on.
+    """
     forces, stress = step.get("forces"), step.get("stress")
     energy = step.get("e_fr_energy")  # the free energy: forces are the derivatives of that
     voigt = None
@@ -220,4 +223,5 @@ def _output(step: Mapping[str, Any], back: Any) -> Output:  # noqa: ANN401 - an 
         energy=None if energy is None else float(energy),
         forces=None if forces is None else np.array(forces, dtype=np.float64)[back],
         stress=voigt,
+        converged=len(step.get("electronic_steps", ())) < most,
     )

@@ -6,44 +6,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
-from typing import Literal
 
 import numpy as np
 
 from aga.config import SearchSettings
 from aga.search.individual import Individual, Known
+from aga.search.suitors import Refusal, Suitor, suitors_of
 from aga.structure.candidate import FloatArray
 from aga.structure.fingerprint import cosine_distances
-from aga.structure.geometry import DistanceLimits, too_close
-from aga.structure.volume import volume_allowed
 
-__all__ = ["Acquisition", "Pick", "Refusal", "acquire"]
-
-Refusal = Literal[
-    "exploded",
-    "unphysical",
-    "spread",
-    "energy",
-    "known",
-    "pending",
-    "duplicate",
-    "untrusted_share",
-    "number",
-]
-"""Why a candidate was not picked.
-
-``exploded``: the relaxation failed; ``unphysical``: atoms too close or volume out of range;
-``spread``: above ``spread_max``; ``energy``: above the energy window; ``known``: labelled
-already; ``pending``: like one whose label is under way; ``duplicate``: like one that is picked;
-``untrusted_share``: enough untrusted ones are picked; ``number``: the batch is full.
-"""
-
-UNTRUSTED_WINDOW = 2.0
-"""Energy windows allowed to a relaxation stopped by the committee's disagreement: half way down
-a slope its energy is still high, and uncertain."""
+__all__ = ["Acquisition", "Pick", "acquire"]
 
 SHARE = 1 / 3
 """Largest share of a batch for untrusted structures, and for structures labelled before."""
+
+ROUND = 3
+"""Picks in which the weight of novelty goes from nothing to ν."""
 
 DIVERSITY = 5.0
 """Distance, in fingerprint tolerances, that the picks of a batch keep while others can be had."""
@@ -53,7 +31,8 @@ DIVERSITY = 5.0
 class Pick:
     """A candidate for the reference method.
 
-    ``score`` in eV/atom: enthalpy − κ·spread; ``why`` in words, with the numbers.
+    ``score`` in eV/atom, as it was when the candidate was chosen (:func:`acquire`); ``why`` in
+    words, with the numbers.
     """
 
     name: str
@@ -63,19 +42,10 @@ class Pick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquisition:
-    """The picks, best score first, and how many others were refused for which reason."""
+    """The picks in the order of their choice, and how many others were refused for which reason."""
 
     picks: tuple[Pick, ...]
     refused: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Suitor:
-    one: Individual
-    score: float
-    untrusted: bool
-    again: bool
-    why: str
 
 
 def acquire(
@@ -86,26 +56,32 @@ def acquire(
     calls_left: int,
     pending: Sequence[FloatArray] = (),
 ) -> Acquisition:
-    """Choose the candidates whose labels promise most: low in energy, or unlike what is known.
+    """Choose the candidates whose labels promise most: low, uncertain, unlike what is known.
 
-    Candidates are ordered by the lower confidence bound enthalpy − κ·spread and taken greedily:
+    One after the other is taken, each time the one of lowest score
 
-    - Refused are exploded relaxations, unphysical geometries, spreads above ``spread_max``, and
-      enthalpies more than ``energy_window`` above the lowest predicted one.
+        enthalpy − κ·spread − ν·c·distance        (eV/atom).
+
+    The first two terms are a lower confidence bound. The distance, of fingerprints, is that to
+    the nearest structure that is labelled, under way or picked before, so that each pick makes
+    what is like it less attractive. It is there because a young potential is most wrong about
+    bonding that it has never seen, and the committee, whose members share that ignorance, does
+    not say so; without it a search can settle in the first funnel it finds. From one pick to the
+    next c goes round 0, ½, 1 (:data:`ROUND`), whatever the size of a batch: the bound alone,
+    then novelty as well.
+
+    - Refused are exploded relaxations, unphysical geometries, spreads above ``spread_max`` or
+      ``force_spread_max``, and enthalpies more than ``energy_window`` above the lowest predicted.
     - A relaxation that the committee's disagreement stopped (``untrusted``) is what teaches the
-      potential most; it may be :data:`UNTRUSTED_WINDOW` windows above and gets at most a third
-      of the batch, more only while trusted candidates can't fill it.
-    - A labelled structure (fingerprint within the tolerance) is sent again only where the
-      committee still disagrees by more than ``spread_min`` and either by more than the
-      convergence tolerance or predicts an enthalpy lower than its label: then the relaxation
-      has left the labelled geometry and its end is a question. At most a third of the batch.
+      potential most; it may be two windows above and gets at most
+      a third of the batch, more only while trusted candidates can't fill it.
+    - A labelled structure (fingerprint within the tolerance) is sent again only with a question:
+      where the committee still disagrees by more than ``spread_min`` and either by more than the
+      convergence tolerance or predicts an enthalpy lower than its label, and where it is the
+      lowest of all and its minimum has moved, since what is found lowest has to be known well.
+      At most a third of the batch.
     - Picks of one batch differ by :data:`DIVERSITY` fingerprint tolerances, by one where the
       batch would else not be full.
-    - The last ``novel_share`` of the batch goes, one after the other, to the candidate that is
-      least like anything labelled or picked (farthest-point sampling). A young potential is
-      most wrong about bonding that it has never seen, and the committee, whose members share
-      that ignorance, does not say so; without these picks a search can settle in the first
-      funnel it finds.
 
     Parameters
     ----------
@@ -135,141 +111,85 @@ def acquire(
         or (cosine_distances(one.fingerprint, pending) >= tolerance).all()
     ]
     refused["pending"] = len(relaxed) - len(fresh)
-    suitors = _suitors(fresh, labelled, settings, refused)
-    novel = round(settings.acquisition.novel_share * size)
-    batch = _Batch(size, trusted=sum(not s.untrusted for s in suitors))
-    batch.open = size - novel
-    suitors = [s for s in suitors if not batch.take(s, DIVERSITY * tolerance)]
-    batch.open = size
-    suitors = _take_novel(batch, suitors, labelled, tolerance)
-    suitors = [s for s in suitors if not batch.take(s, tolerance)]
-    refused.update(batch.objection(s, tolerance) or "number" for s in suitors)
-    chosen = sorted(batch.chosen, key=lambda s: (s.score, s.one.name))
-    picks = tuple(Pick(name=s.one.name, score=s.score, why=s.why) for s in chosen)
-    return Acquisition(picks=picks, refused={why: n for why, n in refused.items() if n})
-
-
-def _take_novel(
-    batch: _Batch, suitors: list[_Suitor], labelled: Sequence[Known], tolerance: float
-) -> list[_Suitor]:
-    """Fill the batch with those least alike anything seen; give those that are left."""
-    seen = [k.fingerprint for k in labelled]
-    left = list(suitors)
-    while len(batch.chosen) < batch.open:
-        others = [*seen, *(s.one.fingerprint for s in batch.chosen)]
-        fresh = [s for s in left if batch.objection(s, DIVERSITY * tolerance) is None]
-        if not fresh:
-            break
-        apart = [float(cosine_distances(s.one.fingerprint, others).min(initial=2)) for s in fresh]
-        farthest = fresh[int(np.argmax(apart))]
-        batch.take(farthest, DIVERSITY * tolerance)
-        left = [s for s in left if s is not farthest]
-    return left
+    suitors = suitors_of(fresh, labelled, settings, refused)
+    seen = [*(one.fingerprint for one in labelled), *pending]
+    batch = _Batch(suitors, seen, size, settings.acquisition.novelty_weight)
+    for apart in (DIVERSITY * tolerance, tolerance):
+        batch.fill(apart)
+    refused.update(batch.objections(tolerance))
+    return Acquisition(
+        picks=tuple(batch.picks), refused={why: n for why, n in refused.items() if n}
+    )
 
 
 class _Batch:
-    """The picks so far, and what may still join them."""
+    """The picks, taken one after the other from the suitors.
 
-    def __init__(self, size: int, trusted: int) -> None:
-        self.open = size
-        """Places that may be taken now."""
-        self.chosen: list[_Suitor] = []
-        self.most_again = ceil(SHARE * size)
-        self.most_untrusted = max(self.most_again, size - trusted)
-
-    def take(self, suitor: _Suitor, apart: float) -> bool:
-        """Let the suitor join where nothing speaks against it."""
-        welcome = self.objection(suitor, apart) is None
-        if welcome:
-            self.chosen.append(suitor)
-        return welcome
-
-    def objection(self, suitor: _Suitor, apart: float) -> Refusal | None:
-        """Say what speaks against the suitor at this least fingerprint distance."""
-        distances = cosine_distances(
-            suitor.one.fingerprint, [s.one.fingerprint for s in self.chosen]
-        )
-        if distances.size and distances.min() < apart:
-            return "duplicate"
-        if suitor.untrusted and sum(s.untrusted for s in self.chosen) >= self.most_untrusted:
-            return "untrusted_share"
-        if suitor.again and sum(s.again for s in self.chosen) >= self.most_again:
-            return "known"
-        return "number" if len(self.chosen) >= self.open else None
-
-
-def _suitors(
-    relaxed: Sequence[Individual],
-    labelled: Sequence[Known],
-    settings: SearchSettings,
-    refused: Counter[str],
-) -> list[_Suitor]:
-    """Keep those that may be sent at all, best score first; count the others."""
-    limits = DistanceLimits.from_settings(settings)
-    physical: list[Individual] = []
-    for one in relaxed:
-        if one.relaxed.reason == "exploded" or one.fingerprint.size == 0:
-            refused["exploded"] += 1
-        elif not volume_allowed(one.candidate, settings) or too_close(one.candidate, limits):
-            refused["unphysical"] += 1
-        elif one.energy_spread > settings.acquisition.spread_max:
-            refused["spread"] += 1
-        else:
-            physical.append(one)
-    lowest = _lowest(physical, labelled)
-    suitors: list[_Suitor] = []
-    for one in physical:
-        verdict = _judge(one, labelled, settings, lowest)
-        if isinstance(verdict, str):
-            refused[verdict] += 1
-        else:
-            suitors.append(verdict)
-    return sorted(suitors, key=lambda s: (s.score, s.one.name))
-
-
-def _lowest(physical: Sequence[Individual], labelled: Sequence[Known]) -> float:
-    """Lowest enthalpy per atom that the window is measured from.
-
-    Untrusted predictions are no measure: a hole in the potential would shut out everything.
+    Parameters
+    ----------
+    suitors
+        N that may be sent.
+    seen
+        Fingerprints of what is labelled or under way.
+    size
+        Places.
+    weight
+        ν, in eV/atom.
     """
-    trusted = [one.enthalpy_per_atom for one in physical if one.relaxed.reason != "untrusted"]
-    return min([*trusted, *(k.enthalpy_per_atom for k in labelled)], default=inf)
+
+    def __init__(
+        self, suitors: Sequence[Suitor], seen: Sequence[FloatArray], size: int, weight: float
+    ) -> None:
+        self.picks: list[Pick] = []
+        self._suitors = suitors
+        self._seen, self._size, self._weight = len(seen), size, weight
+        self._bounds = np.array([s.bound for s in suitors])
+        self._from_seen = np.array([_nearest(s.one.fingerprint, seen) for s in suitors])
+        self._from_picks = np.full(len(suitors), inf)
+        self._chosen: list[int] = []
+        self._most_again = ceil(SHARE * size)
+        trusted = sum(not s.untrusted for s in suitors)
+        self._most_untrusted = max(self._most_again, size - trusted)
+
+    def fill(self, apart: float) -> None:
+        """Take those of lowest score that are at least this far from every other pick."""
+        while len(self._chosen) < self._size:
+            distances = np.minimum(self._from_seen, self._from_picks)
+            distances[~np.isfinite(distances)] = 0.0  # nothing is seen: all are alike new
+            place = (self._seen + len(self._chosen)) % ROUND
+            scores = self._bounds - self._weight * place / (ROUND - 1) * distances
+            order = np.argsort(scores, kind="stable").tolist()
+            best = next((k for k in order if self._objection(k, apart) is None), None)
+            if best is None:
+                return
+            self._take(best, float(scores[best]), float(distances[best]))
+
+    def _take(self, place: int, score: float, distance: float) -> None:
+        suitor = self._suitors[place]
+        words = f"{suitor.why}, {distance:.3f} from the nearest known fingerprint"
+        self.picks.append(Pick(name=suitor.one.name, score=score, why=words))
+        self._chosen.append(place)
+        prints = [other.one.fingerprint for other in self._suitors]
+        apart = cosine_distances(suitor.one.fingerprint, prints)
+        self._from_picks = np.minimum(self._from_picks, apart)
+
+    def _objection(self, place: int, apart: float) -> Refusal | None:
+        """Say what speaks against a suitor at this least distance from the other picks."""
+        suitor, chosen = self._suitors[place], [self._suitors[k] for k in self._chosen]
+        if self._from_picks[place] < apart:
+            return "duplicate"
+        if suitor.untrusted and sum(s.untrusted for s in chosen) >= self._most_untrusted:
+            return "untrusted_share"
+        if suitor.again and sum(s.again for s in chosen) >= self._most_again:
+            return "known"
+        return "number" if len(chosen) >= self._size else None
+
+    def objections(self, apart: float) -> list[Refusal]:
+        """Say of each that was not taken why."""
+        left = [k for k in range(len(self._suitors)) if k not in self._chosen]
+        return [self._objection(k, apart) or "number" for k in left]
 
 
-def _judge(
-    one: Individual, labelled: Sequence[Known], settings: SearchSettings, lowest: float
-) -> _Suitor | Refusal:
-    rule = settings.acquisition
-    untrusted = one.relaxed.reason == "untrusted"
-    above = one.enthalpy_per_atom - lowest
-    if above > rule.energy_window * (UNTRUSTED_WINDOW if untrusted else 1.0):
-        return "energy"
-    apart = cosine_distances(one.fingerprint, [k.fingerprint for k in labelled])
-    twins = [labelled[int(i)] for i in np.flatnonzero(apart < settings.fingerprint_tolerance)]
-    if twins and not _worth_again(one, twins, settings):
-        return "known"
-    spread = f"{one.energy_spread * 1000:.1f} meV/atom committee spread"
-    words = [f"{one.enthalpy_per_atom:.4f} eV/atom predicted", spread]
-    if untrusted:
-        words.append("relaxation stopped where the committee disagreed")
-    if twins:
-        words.append(f"again: like {twins[0].name}, labelled {twins[0].enthalpy_per_atom:.4f}")
-    return _Suitor(
-        one=one,
-        score=one.enthalpy_per_atom - rule.kappa * one.energy_spread,
-        untrusted=untrusted,
-        again=bool(twins),
-        why=", ".join(words),
-    )
-
-
-def _worth_again(one: Individual, twins: Sequence[Known], settings: SearchSettings) -> bool:
-    """Tell whether a labelled structure still has something to say."""
-    if one.energy_spread <= settings.acquisition.spread_min:
-        return False
-    label = min(twin.enthalpy_per_atom for twin in twins)
-    tolerance = settings.convergence.energy_tolerance
-    return (
-        one.energy_spread > settings.convergence.spread_tolerance
-        or one.enthalpy_per_atom < label - tolerance
-    )
+def _nearest(one: FloatArray, others: Sequence[FloatArray]) -> float:
+    """Give the distance to the nearest other fingerprint."""
+    return float(cosine_distances(one, others).min(initial=inf))

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from aga.config import SearchSettings
+from aga.config import ConvergenceSettings, SearchSettings
 from aga.search.individual import Individual, Known
 from aga.structure.fingerprint import cosine_distances
 
@@ -38,7 +38,9 @@ class IterationRecord:
     labelled structures, ascending; ``lowest_unlabelled`` the lowest trusted prediction in eV/atom
     for a structure unlike every labelled one, None where there is none; ``reference_calls`` spent
     so far; ``pick_error`` the median of |prediction − label| in eV/atom over the picks of the
-    iteration, as they were predicted when they were chosen, None where none was labelled.
+    iteration, as they were predicted when they were chosen, None where none was labelled;
+    ``trusted`` the number of relaxations within the bounds of the committee's spread, None where
+    it was not counted.
     """
 
     iteration: int
@@ -46,6 +48,7 @@ class IterationRecord:
     lowest_unlabelled: float | None
     reference_calls: int
     pick_error: float | None = None
+    trusted: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values."""
@@ -62,6 +65,7 @@ class IterationRecord:
             "lowest_unlabelled": self.lowest_unlabelled,
             "reference_calls": self.reference_calls,
             "pick_error": self.pick_error,
+            "trusted": self.trusted,
         }
 
     @classmethod
@@ -73,6 +77,7 @@ class IterationRecord:
             lowest_unlabelled=data["lowest_unlabelled"],
             reference_calls=int(data["reference_calls"]),
             pick_error=data.get("pick_error"),
+            trusted=data.get("trusted"),
         )
 
 
@@ -122,13 +127,17 @@ def record_iteration(  # noqa: PLR0913 - what there is to sum up
         if (cosine_distances(one.fingerprint, [b.fingerprint for b in best]) >= tolerance).all():
             best.append(one)
     prints = [k.fingerprint for k in labelled]
-    unlabelled = [
-        one.enthalpy_per_atom
+    trusted = [
+        one
         for one in relaxed
         if one.relaxed.reason in {"converged", "step_limit"}
         and one.fingerprint.size
         and one.energy_spread <= settings.acquisition.spread_max
-        and (cosine_distances(one.fingerprint, prints) >= tolerance).all()
+    ]
+    unlabelled = [
+        one.enthalpy_per_atom
+        for one in trusted
+        if (cosine_distances(one.fingerprint, prints) >= tolerance).all()
     ]
     return IterationRecord(
         iteration=iteration,
@@ -143,6 +152,7 @@ def record_iteration(  # noqa: PLR0913 - what there is to sum up
         lowest_unlabelled=min(unlabelled, default=None),
         reference_calls=reference_calls,
         pick_error=float(np.median(errors)) if errors else None,
+        trusted=len(trusted),
     )
 
 
@@ -155,9 +165,9 @@ def assess(
     holds: the best structures have kept their enthalpies within ``energy_tolerance`` for
     ``stable_iterations`` iterations; the committee's spread on them is below
     ``spread_tolerance``; the labels of the last picks were predicted within ``error_tolerance``
-    (the members may agree and all be wrong); and no unlabelled candidate is predicted lower than
-    the best by more than ``energy_tolerance``. Else the *budget* of reference calls, iterations
-    or hours may be spent.
+    (the members may agree and all be wrong); some relaxation could be trusted; and no unlabelled
+    candidate is predicted lower than the best by more than ``energy_tolerance``. Else the *budget*
+    of reference calls, iterations or hours may be spent.
 
     Parameters
     ----------
@@ -232,6 +242,19 @@ def _missing(history: Sequence[IterationRecord], settings: SearchSettings) -> li
             f"the best changed by {drift * 1000:.1f} meV/atom within "
             f"{rule.stable_iterations} iterations"
         )
+    missing += _unsure(last, rule)
+    lowest = last.best[0].enthalpy_per_atom
+    other = last.lowest_unlabelled
+    if other is not None and other < lowest - rule.energy_tolerance:
+        missing.append(
+            f"an unlabelled candidate is predicted {(lowest - other) * 1000:.1f} meV/atom lower"
+        )
+    return missing
+
+
+def _unsure(last: IterationRecord, rule: ConvergenceSettings) -> list[str]:
+    """Say why the committee of the last iteration is not to be believed yet."""
+    missing: list[str] = []
     for one in last.best:
         if one.energy_spread is None:
             missing.append(f"the committee has not been asked about {one.name}")
@@ -240,16 +263,12 @@ def _missing(history: Sequence[IterationRecord], settings: SearchSettings) -> li
                 f"committee spread {one.energy_spread * 1000:.1f} meV/atom on {one.name} "
                 f"(wanted below {rule.spread_tolerance * 1000:g})"
             )
+    if last.trusted == 0:
+        missing.append("the committee could not be trusted with a single relaxation")
     if last.pick_error is not None and last.pick_error > rule.error_tolerance:
         missing.append(
             f"the last picks were mispredicted by {last.pick_error * 1000:.0f} meV/atom "
             f"(wanted below {rule.error_tolerance * 1000:g})"
-        )
-    lowest = last.best[0].enthalpy_per_atom
-    other = last.lowest_unlabelled
-    if other is not None and other < lowest - rule.energy_tolerance:
-        missing.append(
-            f"an unlabelled candidate is predicted {(lowest - other) * 1000:.1f} meV/atom lower"
         )
     return missing
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from aga.search.individual import Individual
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.fingerprint import cosine_distances
 from aga.structure.matching import NEAR, CloseCalls
 
-__all__ = ["Census", "Discovery", "Shape", "Sighting"]
+__all__ = ["Census", "Discovery", "Geometries", "Shape", "Sighting", "sightings"]
 
 MOST_CALLS = 400
 """Close calls that one census may have decided atom by atom, about 10 ms each."""
@@ -38,6 +39,24 @@ class Sighting:
     generation: int
     operator: str
     fingerprint: FloatArray
+
+
+def sightings(relaxed: Iterable[Individual], iteration: int) -> list[Sighting]:
+    """Give those that count: bred in the iteration, with a sound relaxation.
+
+    A structure that is relaxed anew, on a newer committee, is not found again.
+    """
+    return [
+        Sighting(
+            name=one.name,
+            iteration=iteration,
+            generation=one.candidate.lineage.generation,
+            operator=one.candidate.lineage.operator,
+            fingerprint=one.fingerprint,
+        )
+        for one in relaxed
+        if one.fingerprint.size and one.candidate.lineage.operator != "relaxation"
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

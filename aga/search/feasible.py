@@ -6,7 +6,7 @@ honest attempts to make a structure gave none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from aga.config import SearchSettings, Settings
 from aga.config.search import MIN_INITIAL
 from aga.errors import AgaError, GenerationError, Problem
 from aga.rng import stream
+from aga.search.nursery import Nursery
 from aga.search.operators import OPERATORS
+from aga.search.population import Population
+from aga.structure.candidate import Candidate
 from aga.structure.cell_limits import CellLimits
 from aga.structure.geometry import DistanceLimits
 from aga.structure.prototypes import matching, substituted
@@ -57,16 +60,41 @@ def check_search(settings: Settings) -> list[Problem]:
     cells = list(_cells(search))
     seeds, found = _seeds(search)
     problems = [*(cells or _sizes(search)), *_operators(search), *seeds, *_prototypes(search)]
-    if not seeds and search.initial_structures + found < MIN_INITIAL and not settings.training.data:
+    few = search.initial_structures + len(found) < MIN_INITIAL
+    if few and not seeds and not settings.training.data:
         problems.append(
             Problem(
                 key="search.initial_structures",
-                message=f"with the {found} seeds these are fewer than the {MIN_INITIAL} structures "
-                "that the first training needs",
-                hint=f"at least {MIN_INITIAL - found}, or labelled frames in training.data",
+                message=f"with the {len(found)} seeds these are fewer than the {MIN_INITIAL} "
+                "structures that the first training needs",
+                hint=f"at least {MIN_INITIAL - len(found)}, or labelled frames in training.data",
             )
         )
-    return problems
+    return [*problems, *_budget(search, found)]
+
+
+def _budget(search: SearchSettings, seeds: Sequence[Candidate]) -> Iterator[Problem]:
+    """See whether the first labels leave anything to spend on what is bred.
+
+    Structures of earlier searches are known to the database alone; they come on top.
+    """
+    allowed = search.budget.reference_calls
+    if search.initial_structures + len(seeds) < allowed:
+        return
+    nursery = Nursery(search, Population())
+    seeds = [one for one in seeds if nursery.twin(one, known_too=False) is None]
+    first = search.initial_structures + len(seeds)
+    if first < allowed:
+        return
+    besides = f" and {len(seeds)} seeds" if seeds else ""
+    batch = search.acquisition.picks_per_iteration
+    yield Problem(
+        key="search.budget.reference_calls",
+        message=f"labelling the {search.initial_structures} initial structures{besides} takes "
+        f"{first} calls at least, so that the {allowed} allowed are spent before anything is bred",
+        hint=f"at least {first + batch}, which leaves one iteration its "
+        f"search.acquisition.picks_per_iteration; or fewer search.initial_structures",
+    )
 
 
 def _cells(search: SearchSettings) -> Iterator[Problem]:
@@ -197,12 +225,13 @@ def _operators(search: SearchSettings) -> Iterator[Problem]:
     )
 
 
-def _seeds(search: SearchSettings) -> tuple[list[Problem], int]:
-    """Read the seed files; give their problems, and how many structures they hold."""
-    problems, found = [], 0
+def _seeds(search: SearchSettings) -> tuple[list[Problem], list[Candidate]]:
+    """Read the seed files; give their problems, and the structures that they hold."""
+    problems: list[Problem] = []
+    found: list[Candidate] = []
     for index, path in enumerate(search.seeds):
         try:
-            found += len(read_seeds(path, search))
+            found += read_seeds(path, search)
         except AgaError as error:
             key = f"search.seeds[{index}]"
             problems.append(Problem(key=key, message=error.message, hint=error.remedy))

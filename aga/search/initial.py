@@ -15,6 +15,7 @@ from aga.search.operators.rattle import displaced
 from aga.search.population import Population
 from aga.search.propose import TRIES
 from aga.structure.candidate import Candidate, Lineage
+from aga.structure.geometry import shortest_distances
 from aga.structure.prototypes import matching, substituted
 from aga.structure.random_crystal import DrawOptions, draw_crystal
 from aga.structure.seeds import read_seeds
@@ -29,6 +30,14 @@ INITIAL_RATTLE = (0.03, 0.08)
 """Displacement in (volume per atom)^⅓ of every third initial structure.
 
 Forces vanish by symmetry on many sites of a symmetric crystal; displaced atoms feel them.
+"""
+
+ROOMIEST_OF = 4
+"""Random crystals of which the one whose atoms have most room is labelled.
+
+A random crystal is dense somewhere, and its label tells of that alone, or is refused for its
+forces: of 240 random crystals of Ti4O8 (Matsui–Akaogi) 32 % had forces above 100 eV/Å, of the
+roomiest of four 7 %; of Ti2O4 24 % and none; of Si8 (Tersoff) the median label fell by 1 eV/atom.
 """
 
 
@@ -55,8 +64,9 @@ def begin(settings: SearchSettings, earlier: Sequence[Candidate] = ()) -> Beginn
     Then ``initial_structures`` others, ``i000-000`` and so on: as many prototypes as are asked
     for and fit, the rest random crystals. These are shared out among the sizes that a cell may
     have (one that can't be filled leaves its share to the others), their volumes are spread
-    evenly over :data:`INITIAL_VOLUMES` (within ``volume_range``), and every third is rattled
-    lightly. Alike ones are drawn again a few times, then kept: a small cell has few forms.
+    evenly over :data:`INITIAL_VOLUMES` (within ``volume_range``), each is the roomiest of
+    :data:`ROOMIEST_OF`, and every third is rattled lightly. Alike ones are drawn again a few
+    times, then kept: a small cell has few forms.
 
     Parameters
     ----------
@@ -141,6 +151,11 @@ def _of_some_size(nursery: Nursery, place: _Place, draw: int, units: list[int]) 
             nursery.failed[f"random: {chosen} formula units"] += 1
 
 
+def _room(crystal: Candidate) -> float:
+    """Give the shortest distance of all in (volume per atom)^⅓."""
+    return min(shortest_distances(crystal).values()) / float(np.cbrt(crystal.volume / len(crystal)))
+
+
 def _random(nursery: Nursery, place: _Place, units: int) -> None:
     settings = nursery.settings
     names = ("initial", place.index)
@@ -150,12 +165,16 @@ def _random(nursery: Nursery, place: _Place, units: int) -> None:
     counts = settings.atom_counts(units)
     volume = place.stretch * target_volume_per_atom(settings) * sum(counts.values())
     options = DrawOptions.from_settings(settings)
-    for attempt in range(2 * TRIES):
+
+    def drawn() -> Candidate:
         draw = draw_crystal(
             counts, rng, volume=volume, limits=nursery.limits, name=name, options=options
         )
         nursery.failed.update({f"random: {reason}": n for reason, n in draw.failed.items()})
-        crystal = draw.candidate
+        return draw.candidate
+
+    for attempt in range(2 * TRIES):
+        crystal = max((drawn() for _ in range(ROOMIEST_OF)), key=_room)
         if place.rattled:
             amplitude = rng.uniform(*INITIAL_RATTLE) * float(np.cbrt(crystal.volume / len(crystal)))
             crystal = displaced(crystal, rng, amplitude)

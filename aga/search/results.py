@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from aga.config import SearchSettings
+from aga.search.discovery import Census, Discovery, Geometries, Shape, Sighting
 from aga.search.duplicates import twin_of
 from aga.search.individual import Individual, Known
 from aga.search.standard_cell import standard_cell
@@ -15,10 +16,11 @@ from aga.structure.candidate import Candidate, FloatArray, Lineage
 from aga.structure.fingerprint import fingerprint
 from aga.structure.matching import CloseCalls
 from aga.structure.protocols import Label
+from aga.structure.prototype_names import PrototypeName, prototype_of
 from aga.structure.symmetry import SpaceGroup, space_groups
 from aga.units import ev_per_a3_from_gpa
 
-__all__ = ["Finalist", "Result", "final_relaxations", "rank"]
+__all__ = ["Finalist", "Result", "discovered", "final_relaxations", "rank"]
 
 DUPLICATE_ENTHALPY = 0.005
 """eV/atom within which relaxed structures can be the same result."""
@@ -45,7 +47,9 @@ class Result:
     ``energy_per_atom`` in eV/atom by the reference method; the space groups as of
     :class:`aga.search.individual.Individual`; ``symmetrised`` the conventional cell of exact
     symmetry, None where that would cost energy (:func:`aga.search.standard_cell.standard_cell`);
-    ``twins`` names of relaxed finalists that ended in the same structure.
+    ``twins`` names of relaxed finalists that ended in the same structure; ``prototype`` the
+    structure type, None where it is none of those known; ``found`` tells how the search found it,
+    None before :func:`discovered` and where no candidate was it.
     """
 
     rank: int
@@ -58,6 +62,8 @@ class Result:
     fingerprint: FloatArray
     symmetrised: Candidate | None = None
     twins: tuple[str, ...] = ()
+    prototype: PrototypeName | None = None
+    found: Discovery | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -197,4 +203,45 @@ def _result(place: int, one: _Ended, twins: tuple[str, ...], tolerance: float) -
         fingerprint=one.fingerprint,
         symmetrised=standard_cell(candidate, one.label, tolerance),
         twins=twins,
+        prototype=prototype_of(candidate, tolerance),
     )
+
+
+def discovered(
+    results: Sequence[Result],
+    parts: Iterable[Sequence[Sighting]],
+    geometries: Geometries,
+    settings: SearchSettings,
+    calls: Mapping[int, int],
+) -> list[Result]:
+    """Say of each result how the search found it.
+
+    Parameters
+    ----------
+    results
+        See :func:`rank`.
+    parts
+        All candidates of the search, such as an iteration at a time.
+    geometries
+        Gives structures of the search by name, finalists too; those that it lacks are left out.
+    settings
+        Tolerance of fingerprints.
+    calls
+        Reference calls spent at the end of each iteration.
+    """
+    ends = [(*one.candidate.lineage.parents, *one.twins) for one in results]
+    finalists = geometries([name for names in ends for name in names])
+    shapes = [
+        [Shape(candidate=one.candidate, fingerprint=one.fingerprint)]
+        + [
+            Shape(candidate=finalists[name], fingerprint=fingerprint(finalists[name]))
+            for name in names
+            if name in finalists
+        ]
+        for one, names in zip(results, ends, strict=True)
+    ]
+    census = Census(shapes, settings.fingerprint_tolerance)
+    for part in parts:
+        census.add(part, geometries)
+    found = census.discoveries(calls)
+    return [replace(one, found=how) for one, how in zip(results, found, strict=True)]

@@ -20,6 +20,7 @@ __all__ = [
     "Frame",
     "Label",
     "Oracle",
+    "PathPoint",
     "Prediction",
     "RelaxReason",
     "Relaxed",
@@ -98,12 +99,52 @@ class Relaxed:
         return cls(candidate=Candidate.from_dict(data["candidate"]), **values)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PathPoint:
+    """A structure that a relaxation came through, with what the reference method says of it.
+
+    Its atoms are those of the structure that was relaxed, in their order. ``positions`` (n, 3)
+    and ``cell`` (3, 3) in Å; ``energy``, ``forces`` and ``stress`` as in :class:`Label`.
+    """
+
+    positions: FloatArray
+    cell: FloatArray
+    energy: float
+    forces: FloatArray
+    stress: FloatArray | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON values."""
+        return {
+            "positions": self.positions.tolist(),
+            "cell": self.cell.tolist(),
+            "energy": self.energy,
+            "forces": self.forces.tolist(),
+            "stress": None if self.stress is None else self.stress.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from :meth:`to_dict`."""
+        arrays = {
+            key: np.array(data[key], dtype=np.float64) for key in ("positions", "cell", "forces")
+        }
+        stress = data.get("stress")
+        return cls(
+            energy=float(data["energy"]),
+            stress=None if stress is None else np.array(stress, dtype=np.float64),
+            **arrays,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
     """What the reference method says of one structure.
 
     ``energy`` eV (total); ``forces`` (n, 3) eV/Å; ``stress`` (6,) eV/Å³, ASE sign and Voigt
     order, or None where the method gives none; ``evaluations`` energy+force evaluations spent.
+    ``path``: of a relaxation, what it came through, from the start on; each is as good as a
+    label (:func:`aga.oracle.path.path_points`), and their evaluations are among those counted.
     """
 
     energy: float
@@ -112,6 +153,7 @@ class Label:
     evaluations: int = 1
     seconds: float = 0.0
     details: dict[str, Any] = field(default_factory=dict)
+    path: tuple[PathPoint, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON values."""
@@ -122,6 +164,7 @@ class Label:
             "evaluations": self.evaluations,
             "seconds": self.seconds,
             "details": self.details,
+            "path": [point.to_dict() for point in self.path],
         }
 
     @classmethod
@@ -135,6 +178,7 @@ class Label:
             evaluations=int(data.get("evaluations", 1)),
             seconds=float(data.get("seconds", 0.0)),
             details=dict(data.get("details", {})),
+            path=tuple(PathPoint.from_dict(point) for point in data.get("path", ())),
         )
 
 
@@ -226,5 +270,8 @@ class Oracle(Protocol):
     def relax(
         self, candidate: Candidate, run_dir: Path, *, pressure: float
     ) -> tuple[Candidate, Label]:
-        """Relax atoms and cell at a pressure in eV/Å³; raises like :meth:`label`."""
+        """Relax atoms and cell at a pressure in eV/Å³; raises like :meth:`label`.
+
+        The label is of the end; its ``path`` may have what was evaluated on the way.
+        """
         ...

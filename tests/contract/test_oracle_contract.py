@@ -13,6 +13,7 @@ from aga.errors import OracleError
 from aga.oracle.registry import engine_names
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Label
+from aga.structure.relaxation_path import thinned
 
 every_engine = pytest.mark.parametrize("name", parameters(list(CASES)))
 
@@ -136,6 +137,30 @@ def test_relaxation_lowers_the_enthalpy_and_ends_at_rest(
     np.testing.assert_allclose(relaxed.cell @ np.linalg.inv(candidate.cell), np.eye(3), atol=0.3)
     fresh = case.oracle(tmp_path).label(relaxed, tmp_path / "after")
     assert fresh.energy == pytest.approx(after.energy, abs=1e-6)
+
+
+@every_engine
+def test_the_path_of_a_relaxation_is_made_of_labels(
+    name: str, bench: Bench, tmp_path: Path
+) -> None:
+    """Whoever learns from it learns what single points say: same basis, same k-points."""
+    case, (relaxed, after) = CASES[name], bench.relaxed(name)
+    candidate = case.candidate()
+    # Plane waves that are far from converged may say something else in every cell: no path then.
+    assert len(after.path) > 3 or after.details["unlike_single_points"] > 0
+    assert len(after.path) <= after.evaluations
+    oracle = case.oracle(tmp_path)
+    for point in thinned(after.path, 3, known=[relaxed]):
+        there = candidate.moved(point.positions, point.cell)
+        fresh = oracle.label(there, tmp_path / "fresh")
+        n = len(candidate)
+        assert fresh.energy / n == pytest.approx(point.energy / n, abs=max(1e-6, case.precision))
+        np.testing.assert_allclose(point.forces, fresh.forces, atol=20 * case.precision + 1e-5)
+        assert point.stress is not None
+        assert fresh.stress is not None
+        np.testing.assert_allclose(point.stress, fresh.stress, atol=case.stress_error)
+    again = Label.from_dict(json.loads(json.dumps(after.to_dict(), allow_nan=False)))
+    assert [one.to_dict() for one in again.path] == [one.to_dict() for one in after.path]
 
 
 @every_engine

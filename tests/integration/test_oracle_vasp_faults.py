@@ -135,6 +135,18 @@ def test_atoms_come_back_in_the_order_they_were_given(tmp_path: Path) -> None:
     assert names.index("VRHFIN =C") < names.index("VRHFIN =Si")
 
 
+def test_a_step_whose_electrons_did_not_converge_is_nothing_to_learn_from(tmp_path: Path) -> None:
+    """VASP relaxes on from there; the structure and its numbers stay in vasprun.xml."""
+    paths = {}
+    for fault in ("none", "second step"):
+        oracle = engine(tmp_path, fault, kpoint_spacing=0.7)
+        _, label = oracle.relax(silicon(), tmp_path / fault, pressure=0.0)
+        paths[fault] = [point.energy for point in label.path]
+    whole, rest = paths["none"], paths["second step"]
+    assert len(whole) > 3
+    assert rest == [whole[0], *whole[2:]]
+
+
 def test_options_reach_the_input(tmp_path: Path) -> None:
     oracle = engine(
         tmp_path,

@@ -107,8 +107,11 @@ def test_without_labels_the_search_fails_and_computes_them_again_once_mended(
 
 
 def test_an_iteration_without_any_label_stops_the_search_where_the_machine_is_at_fault(
-    small_search: Any,
+    new_search: Callable[..., Any],
 ) -> None:
+    trusting = {"picks_per_iteration": 3, "spread_max": 100.0}  # enough for three picks
+    small_search = new_search(search={"acquisition": trusting})
+    small_search.add()
     small_search.drain(until="acquire")
     small_search.faults({"label": "crash"})
     small_search.drain()

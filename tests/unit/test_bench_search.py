@@ -187,7 +187,7 @@ def test_arms_differ_in_what_their_names_say() -> None:
     assert whole.search.acquisition == default.search.acquisition
     assert kept["aga-focal"].training == whole.training == default.training
     assert kept["aga-focal"].search.acquisition.kappa == 0
-    assert kept["aga-focal"].search.acquisition.novel_share == 0
+    assert kept["aga-focal"].search.acquisition.novelty_weight == 0
     assert kept["aga"].search == kept["aga-focal"].search
     assert kept["aga"].training.focal_gamma == 0
     assert kept["ga"] == kept["random"] == kept["ase-ga"]
@@ -270,6 +270,8 @@ def record(arm: str, seed: int, marks: list[list[float]], **facts: Any) -> Recor
         "arm": arm,
         "seed": seed,
         "key": job.key(),
+        "code": job.code(),
+        "version": "0.1.0",
         "answer": -4.6296,
         "calls": 900,
         "relaxations": 60,

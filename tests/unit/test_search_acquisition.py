@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from aga.config import SearchSettings
@@ -145,11 +146,28 @@ def test_labelled_structures_are_not_sent_again(
     fingerprint_at: FingerprintAt,
 ) -> None:
     labelled = [make_known("known", -4.6)]
-    twin = make_individual("twin", -4.6, fingerprint=fingerprint_at(0.01))
-    other = make_individual("other", -4.5, fingerprint=fingerprint_at(0.03))
-    got = acquire([twin, other], labelled, search(), calls_left=9)
+    same = make_individual("same", -4.6, fingerprint=fingerprint_at(0.0004))
+    higher = make_individual("higher", -4.59, fingerprint=fingerprint_at(0.01))
+    other = make_individual("other", -4.5, fingerprint=fingerprint_at(0.05))
+    got = acquire([same, higher, other], labelled, search(), calls_left=9)
     assert picked(got) == ["other"]
-    assert got.refused == {"known": 1}
+    assert got.refused == {"known": 2}
+
+
+def test_the_lowest_structure_is_sent_again_where_its_minimum_has_moved(
+    make_individual: MakeIndividual,
+    make_known: MakeKnown,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    labelled = [make_known("known", -4.6)]
+    moved = make_individual("moved", -4.5995, spread=0.0005, fingerprint=fingerprint_at(0.001))
+    got = acquire([moved], labelled, search(), calls_left=9)
+    assert picked(got) == ["moved"]
+    assert "again: like known" in got.picks[0].why
+    lower = make_individual("lower", -4.61, fingerprint=fingerprint_at(0.5))
+    assert picked(acquire([moved, lower], labelled, search(), calls_left=9)) == ["lower"]
+    labelled = [make_known("known", -4.6), make_known("best", -4.7, fingerprint=fingerprint_at(1))]
+    assert acquire([moved], labelled, search(), calls_left=9).picks == ()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +233,7 @@ def test_a_batch_is_diverse_while_it_can_be(
     ]
     assert picked(acquire(crowd, [], search(picks=2), calls_left=9)) == ["best", "far"]
     # where nothing else is left the near one is better than an empty place
-    assert picked(acquire(crowd, [], search(picks=3), calls_left=9)) == ["best", "near", "far"]
+    assert picked(acquire(crowd, [], search(picks=3), calls_left=9)) == ["best", "far", "near"]
 
 
 def test_the_window_is_measured_from_labels_too(
@@ -234,20 +252,65 @@ def test_nothing_to_choose_from_is_no_error() -> None:
     assert got.refused == {}
 
 
-def test_a_share_of_the_batch_goes_to_what_is_unlike_anything_labelled(
-    make_individual: MakeIndividual,
-    make_known: MakeKnown,
-    fingerprint_at: FingerprintAt,
-) -> None:
+@pytest.fixture
+def near_and_far(
+    make_individual: MakeIndividual, fingerprint_at: FingerprintAt
+) -> list[Individual]:
+    """Eight low structures that are rather like what is labelled, and a high one that is not."""
     near = [
-        make_individual(f"n{k}", -4.60 + 0.001 * k, fingerprint=fingerprint_at(0.08, axis=k + 1))
+        make_individual(f"n{k}", -4.60 + 0.001 * k, fingerprint=fingerprint_at(0.11, axis=k + 1))
         for k in range(8)
     ]
-    far = make_individual("far", -4.30, fingerprint=fingerprint_at(0.4, axis=10))
-    labelled = [make_known("i0", -4.6, fingerprint=fingerprint_at(0.0))]
-    without = acquire([*near, far], labelled, search(picks=6, novel_share=0.0), calls_left=99)
-    with_share = acquire([*near, far], labelled, search(picks=6, novel_share=0.3), calls_left=99)
-    assert picked(without) == [f"n{k}" for k in range(6)]
-    assert "far" in picked(with_share)
-    assert set(picked(with_share)) >= {"n0", "n1", "n2", "n3"}
-    assert len(with_share.picks) == 6
+    return [*near, make_individual("far", -4.30, fingerprint=fingerprint_at(0.5, axis=10))]
+
+
+def test_what_is_unlike_anything_labelled_may_be_higher_in_energy(
+    near_and_far: list[Individual], make_known: MakeKnown
+) -> None:
+    labelled = [make_known(f"i{k}", -4.6) for k in range(3)]
+
+    def chosen(weight: float) -> list[str]:
+        rules = search(picks=3, novelty_weight=weight)
+        return picked(acquire(near_and_far, labelled, rules, calls_left=99))
+
+    assert chosen(0.0) == ["n0", "n1", "n2"]
+    assert chosen(1.0) == ["n0", "n1", "far"]
+    assert chosen(2.0) == ["n0", "far", "n1"]
+
+
+def test_the_weight_of_novelty_goes_round_whatever_the_size_of_a_batch(
+    near_and_far: list[Individual], make_known: MakeKnown
+) -> None:
+    """The concurrent schedule asks for one pick at a time, and gets what a batch would have."""
+    rules = search(picks=1, novelty_weight=1.0)
+
+    def first(labels: int) -> str:
+        labelled = [make_known(f"i{k}", -4.6) for k in range(labels)]
+        (only,) = acquire(near_and_far, labelled, rules, calls_left=99).picks
+        return only.name
+
+    assert [first(labels) for labels in (3, 4, 5, 6)] == ["n0", "n0", "far", "n0"]
+
+
+def test_a_pick_makes_what_is_like_it_less_attractive(
+    make_individual: MakeIndividual, fingerprint_at: FingerprintAt, make_known: MakeKnown
+) -> None:
+    labelled = [make_known(f"i{k}", -4.6) for k in range(4)]
+    angle = np.deg2rad(50.0)
+    alike = np.cos(angle) * fingerprint_at(0.5) + np.sin(angle) * fingerprint_at(0.5, axis=3)
+    crowd = [
+        make_individual("first", -4.61, fingerprint=fingerprint_at(0.5)),
+        make_individual("alike", -4.6, fingerprint=alike),  # 0.5 from labels, 0.18 from the first
+        make_individual("other", -4.5, fingerprint=fingerprint_at(0.25, axis=2)),
+    ]
+    rules = search(picks=2, novelty_weight=2.0)
+    assert picked(acquire(crowd[1:], labelled, rules, calls_left=1)) == ["alike"]
+    got = acquire(crowd, labelled, rules, calls_left=99)
+    assert picked(got) == ["first", "other"]
+    assert got.picks[1].score == pytest.approx(-4.5 - 0.01 - 2.0 * 0.25)
+
+
+def test_a_spread_of_the_forces_can_be_too_large_as_well(make_individual: MakeIndividual) -> None:
+    one = make_individual("x", -4.6)  # its forces differ by 0.1 eV/Å
+    assert acquire([one], [], search(force_spread_max=0.2), calls_left=9).picks
+    assert acquire([one], [], search(force_spread_max=0.05), calls_left=9).refused == {"spread": 1}

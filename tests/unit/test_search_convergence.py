@@ -35,6 +35,7 @@ def record(
     spread: float | None = 0.005,
     unlabelled: float | None = None,
     error: float | None = None,
+    trusted: int | None = 7,
 ) -> IterationRecord:
     return IterationRecord(
         iteration=iteration,
@@ -45,6 +46,7 @@ def record(
         lowest_unlabelled=unlabelled,
         reference_calls=10 * iteration,
         pick_error=error,
+        trusted=trusted,
     )
 
 
@@ -68,6 +70,16 @@ def test_stable_agreed_and_nothing_lower_is_converged() -> None:
     assert "2 iterations" in found.reason
     assert found.evidence["drift"] == pytest.approx(0.0)
     json.dumps(found.evidence, allow_nan=False)
+
+
+def test_a_committee_that_can_be_trusted_with_nothing_has_not_looked() -> None:
+    found = verdict([*STABLE[:2], record(2, -4.63, trusted=0)])
+    assert found.state == "continue"
+    assert "not be trusted with a single relaxation" in found.reason
+    before_it_was_counted = IterationRecord.from_dict(
+        {key: value for key, value in STABLE[-1].to_dict().items() if key != "trusted"}
+    )
+    assert verdict([*STABLE[:2], before_it_was_counted]).state == "converged"
 
 
 def test_no_change_has_to_last() -> None:

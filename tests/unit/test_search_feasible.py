@@ -118,6 +118,39 @@ def test_seeds_that_make_up_for_first_structures(tmp_path: Path) -> None:
     assert "at least 1" in str(problem.hint)
 
 
+@pytest.mark.parametrize(
+    ("calls", "initial", "least"),
+    [(6, {}, 9), (4, {}, 9), (8, {"initial_structures": 8}, 11)],
+)
+def test_first_labels_that_leave_nothing_to_spend(
+    calls: int, initial: dict[str, Any], least: int
+) -> None:
+    problem = checked(budget={"reference_calls": calls}, **initial)["search.budget.reference_calls"]
+    first = initial.get("initial_structures", 6)
+    assert f"the {first} initial structures takes {first} calls at least" in problem.message
+    assert f"the {calls} allowed are spent before anything is bred" in problem.message
+    assert f"at least {least}, which leaves one iteration" in str(problem.hint)
+    assert checked(budget={"reference_calls": first + 1}, **initial) == {}
+
+
+def test_seeds_are_labelled_too_but_each_once(tmp_path: Path) -> None:
+    write(tmp_path / "x.extxyz", [bulk("Si", a=a) for a in (5.2, 5.4, 5.4, 5.6)])
+    seeds = {"seeds": [str(tmp_path / "x.extxyz")], "initial_structures": 4}
+    problem = checked(budget={"reference_calls": 7}, **seeds)["search.budget.reference_calls"]
+    assert "the 4 initial structures and 3 seeds takes 7 calls at least" in problem.message
+    assert checked(budget={"reference_calls": 8}, **seeds) == {}
+
+
+def test_a_budget_that_is_too_small_is_told_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "search.yaml"
+    file.write_text("search:\n  composition: Si8\n  budget:\n    reference_calls: 5\n")
+    found = refused(capsys, file)
+    assert list(found) == ["search.budget.reference_calls"]
+    assert found["search.budget.reference_calls"]["line"] == 4
+
+
 def refused(capsys: pytest.CaptureFixture[str], file: Path) -> dict[str, Any]:
     assert main(["check", str(file), "--json"]) == 2
     found = json.loads(capsys.readouterr().out)["facts"]["problems"]

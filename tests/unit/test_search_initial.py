@@ -123,7 +123,7 @@ def test_prototypes_are_drawn_by_the_seed() -> None:
 
 
 def test_random_crystals_stand_in_for_prototypes_that_do_not_fit() -> None:
-    settings = search("Ti", formula_units=1, prototypes=12)
+    settings = search("Ti", formula_units=1, prototypes=12, initial_structures=12)
     beginning = begin(settings)
     operators = Counter(one.lineage.operator for one in beginning.candidates)
     assert 0 < operators["prototype"] < 12

@@ -52,7 +52,7 @@ class Arm:
         return function
 
 
-_CERTAIN = {"search": {"acquisition": {"kappa": 0.0, "novel_share": 0.0}}}
+_CERTAIN = {"search": {"acquisition": {"kappa": 0.0, "novelty_weight": 0.0}}}
 """Picks by predicted enthalpy alone."""
 
 _ADAPTIVE = "aga.bench.search.adaptive:adaptive"

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aga
 from aga.bench.search.arms import Arm
 from aga.bench.search.bout import Bout
+from aga.bench.search.code import code_digest
 from aga.bench.search.ledger import CountedEngine, Ended, Ledger, in_process
 from aga.bench.search.observer import Clock, Duplicates
 from aga.bench.search.problems import Problem, merged
 from aga.config import Settings
 from aga.config.load import settings_from_dict
 from aga.errors import CandidateError, SearchFailedError
-from aga.oracle.registry import build_oracle
+from aga.oracle.registry import ENGINES, build_oracle, resolve_engine
 from aga.parallel.pool import Say
 from aga.search.population import Population
 from aga.search.propose import propose
@@ -32,6 +34,12 @@ Record = dict[str, Any]
 
 _SAME_START: Mapping[str, Any] = {"search": {"prototypes": 0, "seeds": [], "seed_searches": []}}
 """Nothing but composition and volume is known at the start, in every arm."""
+
+_CUSTOM = "aga.oracle.custom"
+"""Makes an engine of a user's own calculator."""
+
+_TAUGHT = ["aga.config.potential", "aga.config.training"]
+"""Settings that direct arms have no use for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +58,32 @@ class Job:
         aga.errors.SettingsError
             Those of the problem are wrong.
         """
+        return settings_from_dict(self._tree(), origin=f"problem {self.problem.name}")
+
+    def _tree(self) -> dict[str, Any]:
+        """Give the settings where they differ from the defaults."""
         tree = merged(merged(self.problem.settings, self.arm.settings), _SAME_START)
         tree["search"]["seed"] = self.seed
-        return settings_from_dict(tree, origin=f"problem {self.problem.name}")
+        return tree
 
     def key(self) -> str:
-        """Give what the run depends on, as a digest: equal keys, equal runs."""
+        """Give a digest of what is asked for, the same whatever version does it.
+
+        Defaults are part of the code: with :meth:`code` it decides the run.
+        """
         caps = [self.problem.calls, self.problem.relaxations] if self.arm.direct else []
-        parts = [self.arm.target, self.settings().digest(), self.problem.answer, caps]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        parts = [self.arm.target, self._tree(), self.problem.answer, caps]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def code(self) -> str:
+        """Give a digest of the code that decides the run, as it is installed now."""
+        settings = self.settings()
+        engine = resolve_engine(settings.oracle.engine, settings.search.atom_counts())
+        used = [ENGINES[engine].target] if engine in ENGINES else [_CUSTOM, engine]
+        used += [] if self.arm.direct else _TAUGHT
+        modules = tuple(one.partition(":")[0] for one in (self.arm.target, *used))
+        packages = ("ase", self.arm.package) if self.arm.package else ("ase",)
+        return code_digest(modules, packages)
 
 
 def perform(job: Job, say: Say) -> Record:
@@ -72,7 +97,7 @@ def perform(job: Job, say: Say) -> Record:
         The arm can't be run at all; a search that ends without a result is a record.
     """
     say(("begun", f"{job.problem.name} {job.arm.name} {job.seed}"))
-    settings = job.settings()
+    settings, code = job.settings(), job.code()  # before it runs: files may change meanwhile
     search = job.arm.search()
     _warm(settings)
     with tempfile.TemporaryDirectory(prefix="aga-bench-") as folder:
@@ -83,7 +108,7 @@ def perform(job: Job, say: Say) -> Record:
                 search(bout)
         except (CandidateError, SearchFailedError) as error:
             failed = error.message
-        record = _record(job, bout, failed)
+        record = _record(job, bout, failed) | {"version": aga.__version__, "code": code}
     say(("finished", record))
     return record
 

@@ -9,6 +9,7 @@ from typing import Any
 from aga.bench.search.arms import Arm
 from aga.bench.search.jobs import Job, Record, perform
 from aga.bench.search.problems import Problem
+from aga.bench.search.provenance import provenance
 from aga.bench.search.results import ResultsFile
 from aga.bench.search.summary import summarise
 from aga.parallel.pool import run_each
@@ -70,7 +71,9 @@ def measure_searches(
     Returns
     -------
     dict
-        ``seeds``, ``tolerance``, ``rows`` and ``missing``, the number of runs that are not done.
+        ``seeds``, ``rows``, ``missing``, the number of runs that are not done, ``left_out``, how
+        many of these were done by another code, and what
+        :func:`aga.bench.search.provenance.provenance` says.
 
     Raises
     ------
@@ -91,8 +94,11 @@ def measure_searches(
 
     if workers:
         run_each(perform, results.missing(jobs), processes=workers, progress=hear)
+    records = results.of(jobs)
     return {
         "seeds": comparison.seeds,
-        "rows": summarise(results.of(jobs)),
+        "rows": summarise(records),
         "missing": len(results.missing(jobs)),
+        "left_out": results.left_out(jobs),
+        **provenance(records, {job.code() for job in jobs}),
     }

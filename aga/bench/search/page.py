@@ -8,6 +8,7 @@ from typing import Any
 
 from aga.bench.search.figure import success_figure
 from aga.bench.search.jobs import Record
+from aga.bench.search.provenance import footer
 from aga.bench.search.table import markdown_table
 from aga.errors import InputError
 from aga.report.plots import save_figure
@@ -57,6 +58,8 @@ def write_page(page: Path, document: Mapping[str, Any], records: Sequence[Record
     parts += [
         f"![success against reference calls: {name}](../images/{file})" for name, file in names
     ]
+    said = footer(document)
+    parts += [f"{said[0].upper()}{said[1:]}."] if said else []
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     body = "\n\n".join(parts)

@@ -16,10 +16,14 @@ __all__ = ["ResultsFile"]
 class ResultsFile:
     """Records of runs in ``runs.jsonl`` of a folder, appended one by one.
 
+    A run counts for a job that asks for the same and is decided by the same code.
+
     Parameters
     ----------
     folder
         Made where it is not there.
+    any_code
+        Let runs of another code count where there is none of this one.
 
     Raises
     ------
@@ -27,11 +31,15 @@ class ResultsFile:
         The file is not one of records; a last line that was cut off by an interruption is dropped.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, any_code: bool = False) -> None:
         with disk_full_as_error(folder):
             folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "runs.jsonl"
-        self._records: dict[str, Record] = {record["key"]: record for record in self._read()}
+        self.any_code = any_code
+        self._records: dict[str, dict[str, Record]] = {}
+        self._unidentified: set[tuple[str, str, int]] = set()
+        for record in self._read():
+            self._keep(record)
 
     def _read(self) -> Iterable[Record]:
         if not self.path.exists():
@@ -43,6 +51,7 @@ class ResultsFile:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 record = json.loads(line)
+                _ = record["problem"], record["arm"], record["seed"]
                 yield {**record, "key": str(record["key"])}
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(
@@ -51,17 +60,38 @@ class ResultsFile:
                     line=number,
                 ) from error
 
+    def _keep(self, record: Record) -> None:
+        """Remember a record; of one without a code not even its key says what was asked for."""
+        if "code" in record:
+            self._records.setdefault(record["key"], {})[record["code"]] = record
+        else:
+            self._unidentified.add((record["problem"], record["arm"], record["seed"]))
+
     def add(self, record: Record) -> None:
         """Append a finished run."""
         line = json.dumps(record, ensure_ascii=False, allow_nan=False)
         with disk_full_as_error(self.path), self.path.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
-        self._records[record["key"]] = record
+        self._keep(record)
 
     def missing(self, jobs: Sequence[Job]) -> list[Job]:
         """Give the jobs that are not done, in their order."""
-        return [job for job in jobs if job.key() not in self._records]
+        return [job for job in jobs if self._of(job) is None]
+
+    def left_out(self, jobs: Sequence[Job]) -> int:
+        """Count the jobs that are not done, but were by another code."""
+        return sum(job.key() in self._records for job in self.missing(jobs))
+
+    def unidentified(self, jobs: Sequence[Job]) -> int:
+        """Count the jobs that are not done, but were by a version that wrote down no code."""
+        old = self._unidentified
+        return sum((j.problem.name, j.arm.name, j.seed) in old for j in self.missing(jobs))
 
     def of(self, jobs: Sequence[Job]) -> list[Record]:
         """Give the records of those jobs that are done, in the order of the jobs."""
-        return [self._records[key] for job in jobs if (key := job.key()) in self._records]
+        return [record for job in jobs if (record := self._of(job)) is not None]
+
+    def _of(self, job: Job) -> Record | None:
+        known = self._records.get(job.key(), {})
+        newest = next(reversed(known.values()), None) if self.any_code else None
+        return known.get(job.code(), newest)

@@ -75,6 +75,7 @@ def _row(problem: str, arm: str, runs: Sequence[Record], answer: float | None) -
         "correlation": plain_median([r["correlation"] for r in runs]),
         "median_seconds": plain_median([r["seconds"] - r["watching_seconds"] for r in runs]),
         "failed": sum(run["failed"] is not None for run in runs),
+        "codes": sorted({run["code"] for run in runs}),
     }
 
 

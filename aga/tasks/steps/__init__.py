@@ -22,7 +22,7 @@ STEPS: Final[Mapping[StepKind, str]] = {
     "collect": "aga.tasks.steps.collect:collect",
     "train": "aga.tasks.steps.learn:train_member",
     "assess": "aga.tasks.steps.assess:assess_iteration",
-    "refine": "aga.tasks.steps.reference:refine",
+    "refine": "aga.tasks.steps.refine:refine",
     "finish": "aga.tasks.steps.finish:finish",
 }
 """Where the function of each kind of step is: a worker imports what it serves, no more."""

@@ -10,7 +10,7 @@ from aga.search.convergence import IterationRecord
 from aga.structure.protocols import Relaxed
 from aga.tasks.context import StepContext
 from aga.tasks.steps.acquire import candidates_of
-from aga.tasks.steps.learn import commit_members, load_committee
+from aga.tasks.steps.learn import commit_members, committee_of
 
 __all__ = ["assess_iteration"]
 
@@ -20,15 +20,7 @@ def assess_iteration(context: StepContext) -> dict[str, Any]:
     repository, search_id, iteration = context.repository, context.search_id, context.step.iteration
     search = context.settings.search
     version = commit_members(context)
-    machine = context.settings.machine
-    committee = load_committee(
-        repository,
-        search_id,
-        version,
-        device=machine.device,
-        precision=machine.precision,
-        threads=machine.threads,
-    )
+    committee = committee_of(context, version)
     frames = repository.frames(search_id)
     pool = candidates_of(context, iteration) if iteration else []
     record, verdict = judge(

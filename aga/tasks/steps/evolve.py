@@ -11,7 +11,7 @@ from aga.potential.relax.relaxer import BatchedRelaxer
 from aga.structure.protocols import Committee, Relaxer
 from aga.tasks.context import StepContext
 from aga.tasks.steps.generation import breed_on
-from aga.tasks.steps.learn import load_committee
+from aga.tasks.steps.learn import committee_of
 
 __all__ = ["breed_generation"]
 
@@ -25,14 +25,7 @@ def breed_generation(context: StepContext) -> dict[str, Any]:
 
     @cache
     def loaded(version: int) -> AnyCommittee:
-        return load_committee(
-            context.repository,
-            context.search_id,
-            version,
-            device=machine.device,
-            precision=machine.precision,
-            threads=machine.threads,
-        )
+        return committee_of(context, version)
 
     def relaxer_of(context: StepContext, version: int) -> Relaxer:
         if machine.relax_ranks > 1:
@@ -41,7 +34,7 @@ def breed_generation(context: StepContext) -> dict[str, Any]:
             return RankedRelaxer(members, search, machine, context.run_dir())
         return BatchedRelaxer.from_settings(loaded(version), search)
 
-    def committee_of(context: StepContext, version: int) -> Committee | None:  # noqa: ARG001 - one signature
+    def forces_of(context: StepContext, version: int) -> Committee | None:  # noqa: ARG001 - one signature
         return loaded(version) if search.operators.soft_mode > 0 else None
 
-    return breed_on(context, relaxer_of, committee_of)
+    return breed_on(context, relaxer_of, forces_of)

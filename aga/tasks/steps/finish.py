@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from aga.search.discovery import Census, Discovery, Shape, Sighting
-from aga.search.results import Result, rank
+from aga.search.discovery import Sighting
+from aga.search.results import Result, discovered, rank
 from aga.store.documents import Document, ResultDoc
 from aga.structure.candidate import Candidate
-from aga.structure.fingerprint import fingerprint
 from aga.structure.protocols import Frame, Label
-from aga.structure.prototype_names import prototype_of
 from aga.tasks.context import StepContext
 from aga.units import ev_per_a3_from_gpa
 
@@ -29,12 +27,10 @@ def finish(context: StepContext) -> dict[str, Any]:
     names = [name for step in steps if (name := (step.result or {}).get("frame"))]
     frames = repository.frames(search_id, names)
     pairs = [(_as_before(frame.candidate), _label(frame)) for frame in frames]
-    results = rank(pairs, settings)
+    results = _told(context, rank(pairs, settings))
     engines = {_as_before(frame.candidate).name: frame.source for frame in frames}
-    found = _discoveries(context, results)
     documents = [
-        _document(context, one, engines[_as_before(one.candidate).name], how)
-        for one, how in zip(results, found, strict=True)
+        _document(context, one, engines[_as_before(one.candidate).name]) for one in results
     ]
     repository.put_results(search_id, documents)
     (assessed,) = repository.list_steps(search_id, kind="assess", iteration=iteration)
@@ -50,48 +46,38 @@ def finish(context: StepContext) -> dict[str, Any]:
     return {"results": len(results), "failed": len(steps) - len(names)}
 
 
-def _document(context: StepContext, one: Result, engine: str, found: Discovery | None) -> ResultDoc:
-    settings, candidate = context.settings.search, _as_before(one.candidate)
-    prototype = prototype_of(candidate, settings.symmetry_tolerance)
+def _document(context: StepContext, one: Result, engine: str) -> ResultDoc:
     return ResultDoc(
         rank=one.rank,
-        candidate=candidate,
+        candidate=_as_before(one.candidate),
         label=one.label,
         engine=engine,
-        pressure=ev_per_a3_from_gpa(settings.pressure),
+        pressure=ev_per_a3_from_gpa(context.settings.search.pressure),
         iteration=context.step.iteration,
         space_group=one.space_group.to_dict(),
         space_group_strict=one.space_group_strict.to_dict(),
         fingerprint=one.fingerprint.tolist(),
         symmetrised=one.symmetrised,
-        prototype=None if prototype is None else prototype.to_dict(),
-        found=None if found is None else found.to_dict(),
+        prototype=None if one.prototype is None else one.prototype.to_dict(),
+        found=None if one.found is None else one.found.to_dict(),
         twins=one.twins,
     )
 
 
-def _discoveries(context: StepContext, results: Sequence[Result]) -> list[Discovery | None]:
+def _told(context: StepContext, results: Sequence[Result]) -> list[Result]:
     """Go through all candidates of the search, one iteration at a time."""
     repository, search_id = context.repository, context.search_id
-    census = Census(
-        [_shapes(context, one) for one in results], context.settings.search.fingerprint_tolerance
+    parts = (
+        [_sighting(document) for document in repository.sightings(search_id, iteration)]
+        for iteration in range(context.step.iteration + 2)  # islands are ahead of the verdict
     )
-    for iteration in range(context.step.iteration + 2):  # islands are ahead of the verdict
-        sightings = [_sighting(doc) for doc in repository.sightings(search_id, iteration)]
-        census.add(sightings, lambda names: repository.geometries(search_id, names))
     judged = repository.list_steps(search_id, kind="assess", state="done")
     calls = {step.iteration: (step.result or {})["record"]["reference_calls"] for step in judged}
-    return census.discoveries(calls)
 
+    def geometries(names: Sequence[str]) -> dict[str, Candidate]:
+        return repository.geometries(search_id, names)
 
-def _shapes(context: StepContext, result: Result) -> list[Shape]:
-    """Give the result, and the finalists that became it, as candidates of the search look."""
-    names = [_as_before(result.candidate).name, *result.twins]
-    finalists = context.repository.geometries(context.search_id, names)
-    ended = Shape(candidate=result.candidate, fingerprint=result.fingerprint)
-    return [ended] + [
-        Shape(candidate=one, fingerprint=fingerprint(one)) for one in finalists.values()
-    ]
+    return discovered(results, parts, geometries, context.settings.search, calls)
 
 
 def _sighting(document: Document) -> Sighting:

@@ -18,7 +18,7 @@ from aga.training.recipe import Recipe
 from aga.training.scoring.retention import old_unseen, retention
 from aga.training.state import remove_checkpoint
 
-__all__ = ["commit_members", "load_committee", "train_member"]
+__all__ = ["commit_members", "committee_of", "load_committee", "train_member"]
 
 
 def train_member(context: StepContext) -> dict[str, Any]:
@@ -113,6 +113,19 @@ def commit_members(context: StepContext) -> int:
     }
     repository.commit_committee(search_id, iteration, card)
     return iteration
+
+
+def committee_of(context: StepContext, version: int) -> AnyCommittee:
+    """Load a committee of the step's search, computed as its settings say for this machine."""
+    machine = context.settings.machine
+    return load_committee(
+        context.repository,
+        context.search_id,
+        version,
+        device=machine.device,
+        precision=machine.precision,
+        threads=machine.threads,
+    )
 
 
 def load_committee(

@@ -1,4 +1,4 @@
-"""The steps of the reference method: label a candidate, relax one of the best."""
+"""The step that labels a candidate, and what all jobs of the reference method share."""
 
 from __future__ import annotations
 
@@ -9,16 +9,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from aga.errors import InputError, NotFoundError, OracleError, SiteError
+from aga.errors import InputError, OracleError, SiteError
 from aga.oracle.answers import answer_digest, load_answer, save_answer
 from aga.oracle.base import disk_full_as_error
 from aga.oracle.registry import build_oracle
-from aga.structure.candidate import Candidate, Lineage
+from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame, Label, Oracle
 from aga.tasks.context import StepContext
 from aga.units import ev_per_a3_from_gpa
 
-__all__ = ["label", "refine", "refined_name"]
+__all__ = [
+    "WaitingAnswer",
+    "dropped",
+    "fresh_run_dir",
+    "label",
+    "labelled_frame",
+    "reference_method",
+    "waiting_answer",
+]
 
 SIGNALS_TAKE = 3.0
 """Seconds within which the processes of a job are told of its end."""
@@ -32,17 +40,17 @@ def label(context: StepContext) -> dict[str, Any]:
     """
     repository, search_id, name = context.repository, context.search_id, context.step.key
     candidate = Candidate.from_dict(repository.get_structure(search_id, name))
-    oracle = _oracle(context)
-    waiting = _waiting_answer(context, candidate, "label")
+    oracle = reference_method(context)
+    waiting = waiting_answer(context, candidate, "label")
     known = waiting.load()
     try:
-        answer = known[1] if known else oracle.label(candidate, _fresh_run_dir(context))
+        answer = known[1] if known else oracle.label(candidate, fresh_run_dir(context))
     except OracleError as error:
-        return _dropped(context, error)
+        return dropped(context, error)
     if known is None:
         waiting.save(None, answer)
     if not repository.put_frame(
-        search_id, context.step.iteration, _frame(candidate, answer, oracle.name)
+        search_id, context.step.iteration, labelled_frame(candidate, answer, oracle.name)
     ):  # an earlier attempt got as far as this: its numbers stand, wherever they are shown
         answer = _same_as_stored(context, answer)
     pressure = ev_per_a3_from_gpa(context.settings.search.pressure)
@@ -51,42 +59,8 @@ def label(context: StepContext) -> dict[str, Any]:
     return {"frame": name, "evaluations": answer.evaluations, "seconds": answer.seconds}
 
 
-def refine(context: StepContext) -> dict[str, Any]:
-    """Relax one of the best structures with the reference method."""
-    repository, search_id, name = context.repository, context.search_id, context.step.key
-    start = _finalist(context)
-    oracle = _oracle(context)
-    pressure = ev_per_a3_from_gpa(context.settings.search.pressure)
-    waiting = _waiting_answer(context, start, "relax")
-    known = waiting.load()
-    try:
-        if known is not None and known[0] is not None:
-            relaxed, answer = known[0], known[1]
-        else:
-            relaxed, answer = oracle.relax(start, _fresh_run_dir(context), pressure=pressure)
-            waiting.save(relaxed, answer)
-    except OracleError as error:
-        return _dropped(context, error)
-    lineage = Lineage(
-        operator="reference_relaxation",
-        parents=(start.name,),
-        generation=start.lineage.generation,
-        stream=start.lineage.stream,
-    )
-    result = relaxed.renamed(refined_name(name), lineage)
-    frame = _frame(result, answer, oracle.name)
-    repository.put_frame(search_id, context.step.iteration, frame, pending=False)
-    waiting.remove()
-    return {
-        "frame": result.name,
-        "evaluations": answer.evaluations,
-        "seconds": answer.seconds,
-        "converged": bool(answer.details.get("converged", True)),
-    }
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _WaitingAnswer:
+class WaitingAnswer:
     """Where the answer of a reference job waits while the database can't take it.
 
     Every attempt at the step looks there first, on whichever node it runs: what has been
@@ -97,35 +71,29 @@ class _WaitingAnswer:
     digest: str
 
     def load(self) -> tuple[Candidate | None, Label] | None:
+        """Give the relaxed structure, if any, and the label; None where nothing waits."""
         return load_answer(self.path, self.digest)
 
     def save(self, candidate: Candidate | None, answer: Label) -> None:
+        """Keep an answer."""
         save_answer(self.path, self.digest, candidate, answer)
 
     def remove(self) -> None:
+        """Forget the answer, which the database has."""
         self.path.unlink(missing_ok=True)
 
 
-def _waiting_answer(
+def waiting_answer(
     context: StepContext, candidate: Candidate, task: Literal["label", "relax"]
-) -> _WaitingAnswer:
+) -> WaitingAnswer:
+    """Give the place where the answer of this step waits, for this candidate and task."""
     settings, step = context.settings, context.step
     folder = settings.machine.run_dir / context.search_id / "answers"
     pressure = ev_per_a3_from_gpa(settings.search.pressure)
-    return _WaitingAnswer(
+    return WaitingAnswer(
         path=folder / f"{step.kind}-{step.iteration:03d}-{step.key}.json",
         digest=answer_digest(candidate, settings.oracle, task, pressure),
     )
-
-
-def _finalist(context: StepContext) -> Candidate:
-    """Give one of the best: a structure of the search, or one of the user's own frames."""
-    repository, search_id, name = context.repository, context.search_id, context.step.key
-    try:
-        return Candidate.from_dict(repository.get_structure(search_id, name))
-    except NotFoundError:
-        (frame,) = repository.frames(search_id, [name])
-        return frame.candidate
 
 
 def _same_as_stored(context: StepContext, answer: Label) -> Label:
@@ -135,12 +103,7 @@ def _same_as_stored(context: StepContext, answer: Label) -> Label:
     return replace(answer, energy=frame.energy, forces=frame.forces, stress=frame.stress)
 
 
-def refined_name(name: str) -> str:
-    """Name the relaxed structure after the one it was relaxed from."""
-    return f"{name}.ref"
-
-
-def _oracle(context: StepContext) -> Oracle:
+def reference_method(context: StepContext) -> Oracle:
     """Build the reference method.
 
     It was checked where the search was started: what is wrong with it now is wrong with this
@@ -156,7 +119,14 @@ def _oracle(context: StepContext) -> Oracle:
         ) from error
 
 
-def _fresh_run_dir(context: StepContext) -> Path:
+def fresh_run_dir(context: StepContext) -> Path:
+    """Make the step's run directory, empty.
+
+    Raises
+    ------
+    aga.errors.SiteError
+        It can't be made on this machine, or the disk is full.
+    """
     folder = context.run_dir()
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -170,7 +140,8 @@ def _fresh_run_dir(context: StepContext) -> Path:
     return folder
 
 
-def _frame(candidate: Candidate, answer: Label, source: str) -> Frame:
+def labelled_frame(candidate: Candidate, answer: Label, source: str) -> Frame:
+    """Give a structure with its label, as data."""
     return Frame(
         candidate=candidate,
         energy=answer.energy,
@@ -180,7 +151,8 @@ def _frame(candidate: Candidate, answer: Label, source: str) -> Frame:
     )
 
 
-def _dropped(context: StepContext, error: OracleError) -> dict[str, Any]:
+def dropped(context: StepContext, error: OracleError) -> dict[str, Any]:
+    """Note that the reference method failed on the structure; give the result of the step."""
     _let_signals_arrive(error)
     repository, search_id, name = context.repository, context.search_id, context.step.key
     if context.step.kind == "label":
