@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.embedded, pytest.mark.slow]
 
 CONCURRENT = {
     "schedule": "concurrent",
+    "acquisition": {"picks_per_iteration": 3, "spread_max": 100.0},  # of a potential this small
     "generations_per_committee": 20,
     "budget": {"iterations": 2, "reference_calls": 30},
 }
