@@ -11,7 +11,7 @@ import numpy as np
 
 from aga.config import SearchSettings
 from aga.search.individual import Individual, Known
-from aga.search.suitors import Refusal, Suitor, suitors_of
+from aga.search.suitors import Refusal, Suitor, strangers, suitors_of
 from aga.structure.candidate import FloatArray
 from aga.structure.fingerprint import cosine_distances
 
@@ -80,6 +80,8 @@ def acquire(
       convergence tolerance or predicts an enthalpy lower than its label, and where it is the
       lowest of all and its minimum has moved, since what is found lowest has to be known well.
       At most a third of the batch.
+    - Where the committee can be trusted with nothing at all, the roomiest of the random crystals
+      are sent, whatever it says of them (:func:`~aga.search.suitors.strangers`).
     - Picks of one batch differ by :data:`DIVERSITY` fingerprint tolerances, by one where the
       batch would else not be full.
 
@@ -112,6 +114,9 @@ def acquire(
     ]
     refused["pending"] = len(relaxed) - len(fresh)
     suitors = suitors_of(fresh, labelled, settings, refused)
+    if not suitors:
+        suitors = strangers(fresh, settings, size)
+        refused["spread"] = max(0, refused["spread"] - len(suitors))
     seen = [*(one.fingerprint for one in labelled), *pending]
     batch = _Batch(suitors, seen, size, settings.acquisition.novelty_weight)
     for apart in (DIVERSITY * tolerance, tolerance):

@@ -15,7 +15,7 @@ from aga.search.operators.rattle import displaced
 from aga.search.population import Population
 from aga.search.propose import TRIES
 from aga.structure.candidate import Candidate, Lineage
-from aga.structure.geometry import shortest_distances
+from aga.structure.geometry import room
 from aga.structure.prototypes import matching, substituted
 from aga.structure.random_crystal import DrawOptions, draw_crystal
 from aga.structure.seeds import read_seeds
@@ -151,11 +151,6 @@ def _of_some_size(nursery: Nursery, place: _Place, draw: int, units: list[int]) 
             nursery.failed[f"random: {chosen} formula units"] += 1
 
 
-def _room(crystal: Candidate) -> float:
-    """Give the shortest distance of all in (volume per atom)^⅓."""
-    return min(shortest_distances(crystal).values()) / float(np.cbrt(crystal.volume / len(crystal)))
-
-
 def _random(nursery: Nursery, place: _Place, units: int) -> None:
     settings = nursery.settings
     names = ("initial", place.index)
@@ -174,7 +169,7 @@ def _random(nursery: Nursery, place: _Place, units: int) -> None:
         return draw.candidate
 
     for attempt in range(2 * TRIES):
-        crystal = max((drawn() for _ in range(ROOMIEST_OF)), key=_room)
+        crystal = max((drawn() for _ in range(ROOMIEST_OF)), key=room)
         if place.rattled:
             amplitude = rng.uniform(*INITIAL_RATTLE) * float(np.cbrt(crystal.volume / len(crystal)))
             crystal = displaced(crystal, rng, amplitude)

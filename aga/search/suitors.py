@@ -10,13 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from aga.config import AcquisitionSettings, SearchSettings
+from aga.config import SearchSettings
 from aga.search.individual import Individual, Known
 from aga.structure.fingerprint import cosine_distances
-from aga.structure.geometry import DistanceLimits, too_close
+from aga.structure.geometry import DistanceLimits, room, too_close
 from aga.structure.volume import volume_allowed
 
-__all__ = ["Refusal", "Suitor", "suitors_of"]
+__all__ = ["Refusal", "Suitor", "strangers", "suitors_of"]
 
 Refusal = Literal[
     "exploded",
@@ -84,17 +84,13 @@ def suitors_of(
     refused
         Counts the others, by the reason.
     """
-    limits = DistanceLimits.from_settings(settings)
     physical: list[Individual] = []
     for one in relaxed:
-        if one.relaxed.reason == "exploded" or one.fingerprint.size == 0:
-            refused["exploded"] += 1
-        elif not volume_allowed(one.candidate, settings) or too_close(one.candidate, limits):
-            refused["unphysical"] += 1
-        elif _unphysical_spread(one, settings.acquisition):
-            refused["spread"] += 1
-        else:
+        objection = _objection(one, settings)
+        if objection is None:
             physical.append(one)
+        else:
+            refused[objection] += 1
     lowest = _Lowest.of(physical, labelled)
     suitors: list[Suitor] = []
     for one in physical:
@@ -106,10 +102,57 @@ def suitors_of(
     return sorted(suitors, key=lambda s: (s.bound, s.one.name))
 
 
-def _unphysical_spread(one: Individual, rule: AcquisitionSettings) -> bool:
-    """Tell whether the members differ so much that this is no sensible structure."""
+def strangers(relaxed: Sequence[Individual], settings: SearchSettings, number: int) -> list[Suitor]:
+    """Give the roomiest random crystals where the committee can be trusted with nothing.
+
+    Its few data then say nothing of what is bred; without new ones no later generation would
+    be trusted either. Random crystals, of which it has not moved one far, are what a search begins
+    with: it begins anew with some more. Those in which atoms have most room are chosen, not those
+    that the potential likes.
+
+    Parameters
+    ----------
+    relaxed
+        Relaxed candidates.
+    settings
+        Of the search.
+    number
+        How many at most.
+
+    Returns
+    -------
+    list of Suitor
+        None where a single relaxation could be trusted.
+    """
+    objections = [_objection(one, settings) for one in relaxed]
+    pairs = list(zip(relaxed, objections, strict=True))
+    if any(o is None and one.relaxed.reason != "untrusted" for one, o in pairs):
+        return []
+    drawn = [
+        one
+        for one, objection in pairs
+        if objection in {None, "spread"} and one.candidate.lineage.operator == "random"
+    ]
+    drawn.sort(key=lambda one: (-room(one.candidate), one.name))
+    why = "the committee could not be trusted with anything: a random crystal with room"
+    return [
+        Suitor(one=one, bound=one.enthalpy_per_atom, untrusted=True, again=False, why=why)
+        for one in drawn[:number]
+    ]
+
+
+def _objection(one: Individual, settings: SearchSettings) -> Refusal | None:
+    """Say why a candidate is no sensible structure, if it is none."""
+    if one.relaxed.reason == "exploded" or one.fingerprint.size == 0:
+        return "exploded"
+    limits = DistanceLimits.from_settings(settings)
+    if not volume_allowed(one.candidate, settings) or too_close(one.candidate, limits):
+        return "unphysical"
+    rule = settings.acquisition
     most = inf if rule.force_spread_max is None else rule.force_spread_max
-    return one.energy_spread > rule.spread_max or one.relaxed.force_spread > most
+    if one.energy_spread > rule.spread_max or one.relaxed.force_spread > most:
+        return "spread"
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ __all__ = [
     "fractional",
     "neighbour_pairs",
     "reduced",
+    "room",
     "shortest_distances",
     "too_close",
     "wrapped",
@@ -136,6 +137,12 @@ def shortest_distances(candidate: Candidate) -> dict[tuple[str, str], float]:
         if len(found) == len(wanted) or cutoff > _MAX_REACH:
             return {(chemical_symbols[a], chemical_symbols[b]): x for (a, b), x in found.items()}
         cutoff *= 1.6
+
+
+def room(candidate: Candidate) -> float:
+    """Give the shortest distance between atoms in (volume per atom)^⅓: at most 1.12, if packed."""
+    edge = float(np.cbrt(candidate.volume / len(candidate)))
+    return min(shortest_distances(candidate).values()) / edge
 
 
 def fractional(candidate: Candidate) -> FloatArray:
