@@ -84,7 +84,7 @@ class AcquisitionSettings(Section):
         0.002, description="eV/atom; a known structure below this spread is not sent again"
     )
     spread_max: Positive = Field(
-        1.0, description="eV/atom; above, the structure is unphysical and not sent as it is"
+        1.0, description="eV/atom; above, the structure is unphysical and never sent"
     )
     force_spread_max: Positive | None = Field(
         None, description="eV/Å, the same for the largest spread of the force on an atom"

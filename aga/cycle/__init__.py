@@ -13,6 +13,7 @@ from aga.cycle.iteration import (
     finalists,
     judge,
     known_structures,
+    newcomers,
     prepared,
 )
 from aga.cycle.whole import Outcome, Train, Trained, run_search
@@ -29,6 +30,7 @@ __all__ = [
     "finalists",
     "judge",
     "known_structures",
+    "newcomers",
     "population_of",
     "prepared",
     "run_search",

@@ -11,6 +11,7 @@ from aga.search.acquisition import Acquisition, acquire
 from aga.search.convergence import IterationRecord, Verdict, assess, record_iteration
 from aga.search.duplicates import twin_of
 from aga.search.individual import Individual, Known, describe, known
+from aga.search.initial import begin_anew
 from aga.search.results import Finalist, final_relaxations
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.fingerprint import fingerprint
@@ -18,7 +19,15 @@ from aga.structure.matching import CloseCalls
 from aga.structure.protocols import Committee, Frame, Relaxed, Relaxer
 from aga.units import ev_per_a3_from_gpa
 
-__all__ = ["asked_again", "choose", "finalists", "judge", "known_structures", "prepared"]
+__all__ = [
+    "asked_again",
+    "choose",
+    "finalists",
+    "judge",
+    "known_structures",
+    "newcomers",
+    "prepared",
+]
 
 
 NO_PRINTS: Mapping[str, FloatArray] = {}
@@ -94,6 +103,36 @@ def _described(
     if name not in prints:
         return describe(relaxed, settings)
     return Individual(relaxed=relaxed, fingerprint=prints[name])
+
+
+def newcomers(
+    acquisition: Acquisition,
+    settings: SearchSettings,
+    *,
+    iteration: int,
+    calls: int,
+    number: int | None = None,
+) -> list[Candidate]:
+    """Draw new random crystals to be labelled where the committee is lost; else none.
+
+    Parameters
+    ----------
+    acquisition
+        What was chosen.
+    settings
+        Of the search.
+    iteration
+        Names them; in the concurrent schedule the number of the choice.
+    calls
+        Reference calls spent so far, those under way included.
+    number
+        How many at most; ``picks_per_iteration`` where None.
+    """
+    wanted = settings.acquisition.picks_per_iteration if number is None else number
+    allowed = min(wanted, settings.budget.reference_calls - calls)
+    if not acquisition.lost or allowed < 1:
+        return []
+    return list(begin_anew(settings, allowed, iteration=iteration).candidates)
 
 
 def judge(  # noqa: PLR0913 - what the verdict rests on

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aga.config import SearchSettings, Settings
 from aga.cycle.generation import Heritage, breed, population_of, survivor
-from aga.cycle.iteration import choose, finalists, judge, prepared
+from aga.cycle.iteration import choose, finalists, judge, newcomers, prepared
 from aga.cycle.telling import told
 from aga.errors import OracleError, SearchFailedError
 from aga.search.convergence import IterationRecord, Verdict
@@ -104,8 +104,10 @@ def run_search(
         iteration = len(history)
         pool = _evolve(stocks, serving, version, search, iteration)
         bred.append([describe(one, search) for one in pool])
-        names = {p.name for p in choose(pool, frames, search, calls=calls).picks}
+        acquisition = choose(pool, frames, search, calls=calls)
+        names = {p.name for p in acquisition.picks}
         picked = [one.candidate for one in pool if one.candidate.name in names]
+        picked += newcomers(acquisition, search, iteration=iteration, calls=calls)
         new, spent = _label(picked, oracle, run_dir)
         calls += spent
         if new:

@@ -104,7 +104,9 @@ def _facts(item: Found, pick: Mapping[str, Any] | None) -> list[tuple[str, str]]
     if item.found:
         facts.append(("found", _history(item.found)))
     if pick:
-        facts.append(("picked", f"{pick.get('why', '')}, score {number(pick.get('score'), 4)}"))
+        score = pick.get("score")  # none of what was not bred
+        said = "" if score is None else f", score {number(score, 4)}"
+        facts.append(("picked", f"{pick.get('why', '')}{said}"))
     if item.failure:
         facts.append(("failure", f"{item.failure.get('reason')}: {item.failure.get('message')}"))
     return facts

@@ -11,7 +11,7 @@ import numpy as np
 
 from aga.config import SearchSettings
 from aga.search.individual import Individual, Known
-from aga.search.suitors import Refusal, Suitor, strangers, suitors_of
+from aga.search.suitors import Refusal, Suitor, suitors_of, trusted
 from aga.structure.candidate import FloatArray
 from aga.structure.fingerprint import cosine_distances
 
@@ -42,10 +42,15 @@ class Pick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquisition:
-    """The picks in the order of their choice, and how many others were refused for which reason."""
+    """The picks in the order of their choice, and how many others were refused for which reason.
+
+    ``lost``: nothing could be picked, and the committee can't be trusted with a single
+    relaxation. Then it takes labels that it has no say in, of new random crystals.
+    """
 
     picks: tuple[Pick, ...]
     refused: Mapping[str, int] = field(default_factory=dict)
+    lost: bool = False
 
 
 def acquire(
@@ -80,8 +85,6 @@ def acquire(
       convergence tolerance or predicts an enthalpy lower than its label, and where it is the
       lowest of all and its minimum has moved, since what is found lowest has to be known well.
       At most a third of the batch.
-    - Where the committee can be trusted with nothing at all, the roomiest of the random crystals
-      are sent, whatever it says of them (:func:`~aga.search.suitors.strangers`).
     - Picks of one batch differ by :data:`DIVERSITY` fingerprint tolerances, by one where the
       batch would else not be full.
 
@@ -114,16 +117,15 @@ def acquire(
     ]
     refused["pending"] = len(relaxed) - len(fresh)
     suitors = suitors_of(fresh, labelled, settings, refused)
-    if not suitors:
-        suitors = strangers(fresh, settings, size)
-        refused["spread"] = max(0, refused["spread"] - len(suitors))
     seen = [*(one.fingerprint for one in labelled), *pending]
     batch = _Batch(suitors, seen, size, settings.acquisition.novelty_weight)
     for apart in (DIVERSITY * tolerance, tolerance):
         batch.fill(apart)
     refused.update(batch.objections(tolerance))
     return Acquisition(
-        picks=tuple(batch.picks), refused={why: n for why, n in refused.items() if n}
+        picks=tuple(batch.picks),
+        refused={why: n for why, n in refused.items() if n},
+        lost=bool(relaxed) and not batch.picks and not trusted(relaxed, settings),
     )
 
 

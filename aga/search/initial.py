@@ -21,7 +21,7 @@ from aga.structure.random_crystal import DrawOptions, draw_crystal
 from aga.structure.seeds import read_seeds
 from aga.structure.volume import target_volume_per_atom
 
-__all__ = ["Beginning", "begin", "initial_structures"]
+__all__ = ["Beginning", "begin", "begin_anew", "initial_structures"]
 
 INITIAL_VOLUMES = (0.75, 1.3)
 """Volumes of the initial structures in target volumes: the potential must learn both sides."""
@@ -86,20 +86,50 @@ def begin(settings: SearchSettings, earlier: Sequence[Candidate] = ()) -> Beginn
     _seeds(nursery, [one for path in settings.seeds for one in read_seeds(path, settings)])
     _seeds(nursery, earlier)
     known = _prototypes(nursery)
-    number = settings.initial_structures - known
+    _crystals(nursery, settings.initial_structures - known, first=known)
+    return Beginning(candidates=tuple(nursery.candidates), failed=dict(nursery.failed))
+
+
+def begin_anew(settings: SearchSettings, number: int, *, iteration: int) -> Beginning:
+    """Make more random crystals for a committee that knows too little to be trusted.
+
+    They are drawn like those of :func:`begin` and called ``i007-000`` and so on in iteration 7.
+
+    Parameters
+    ----------
+    settings
+        Of the search.
+    number
+        How many.
+    iteration
+        Names them and their random streams; from 1.
+
+    Raises
+    ------
+    aga.errors.GenerationError
+        The atoms fit in no cell at the shortest distances allowed.
+    """
+    nursery = Nursery(settings, Population())
+    _crystals(nursery, number, iteration=iteration)
+    return Beginning(candidates=tuple(nursery.candidates), failed=dict(nursery.failed))
+
+
+def _crystals(nursery: Nursery, number: int, *, first: int = 0, iteration: int = 0) -> None:
+    """Draw random crystals of all sizes and volumes, numbered from ``first``."""
+    settings, begun = nursery.settings, ("initial", iteration) if iteration else ("initial",)
     low, high = np.clip(INITIAL_VOLUMES, *settings.volume_range)
-    order = stream(settings.seed, "initial", "volumes").permutation(number)
-    sizes = stream(settings.seed, "initial", "sizes").permutation(number)
+    order = stream(settings.seed, *begun, "volumes").permutation(number)
+    sizes = stream(settings.seed, *begun, "sizes").permutation(number)
     units = list(settings.unit_range())
     for k in range(number):
         share = (order[k] + 0.5) / number
         place = _Place(
-            index=known + k,
+            name=f"i{iteration:03d}-{first + k:03d}",
+            stream=(*begun, first + k),
             stretch=float(low * (high / low) ** share),
             rattled=k % 3 == 2,
         )
         _of_some_size(nursery, place, int(sizes[k]), units)
-    return Beginning(candidates=tuple(nursery.candidates), failed=dict(nursery.failed))
 
 
 def _seeds(nursery: Nursery, seeds: Sequence[Candidate]) -> None:
@@ -130,9 +160,10 @@ def _prototypes(nursery: Nursery) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """What a random crystal is to be: its number, volume in target volumes, rattled or not."""
+    """What a random crystal is to be: name, random stream, volume in target volumes, rattled."""
 
-    index: int
+    name: str
+    stream: tuple[str | int, ...]
     stretch: float
     rattled: bool
 
@@ -153,10 +184,8 @@ def _of_some_size(nursery: Nursery, place: _Place, draw: int, units: list[int]) 
 
 def _random(nursery: Nursery, place: _Place, units: int) -> None:
     settings = nursery.settings
-    names = ("initial", place.index)
-    rng = stream(settings.seed, *names)
-    name = f"i000-{place.index:03d}"
-    lineage = Lineage(operator="random", stream="/".join(map(str, names)))
+    rng, name = stream(settings.seed, *place.stream), place.name
+    lineage = Lineage(operator="random", stream="/".join(map(str, place.stream)))
     counts = settings.atom_counts(units)
     volume = place.stretch * target_volume_per_atom(settings) * sum(counts.values())
     options = DrawOptions.from_settings(settings)

@@ -13,10 +13,10 @@ import numpy as np
 from aga.config import SearchSettings
 from aga.search.individual import Individual, Known
 from aga.structure.fingerprint import cosine_distances
-from aga.structure.geometry import DistanceLimits, room, too_close
+from aga.structure.geometry import DistanceLimits, too_close
 from aga.structure.volume import volume_allowed
 
-__all__ = ["Refusal", "Suitor", "strangers", "suitors_of"]
+__all__ = ["Refusal", "Suitor", "suitors_of", "trusted"]
 
 Refusal = Literal[
     "exploded",
@@ -102,43 +102,11 @@ def suitors_of(
     return sorted(suitors, key=lambda s: (s.bound, s.one.name))
 
 
-def strangers(relaxed: Sequence[Individual], settings: SearchSettings, number: int) -> list[Suitor]:
-    """Give the roomiest random crystals where the committee can be trusted with nothing.
-
-    Its few data then say nothing of what is bred; without new ones no later generation would
-    be trusted either. Random crystals, of which it has not moved one far, are what a search begins
-    with: it begins anew with some more. Those in which atoms have most room are chosen, not those
-    that the potential likes.
-
-    Parameters
-    ----------
-    relaxed
-        Relaxed candidates.
-    settings
-        Of the search.
-    number
-        How many at most.
-
-    Returns
-    -------
-    list of Suitor
-        None where a single relaxation could be trusted.
-    """
-    objections = [_objection(one, settings) for one in relaxed]
-    pairs = list(zip(relaxed, objections, strict=True))
-    if any(o is None and one.relaxed.reason != "untrusted" for one, o in pairs):
-        return []
-    drawn = [
-        one
-        for one, objection in pairs
-        if objection in {None, "spread"} and one.candidate.lineage.operator == "random"
-    ]
-    drawn.sort(key=lambda one: (-room(one.candidate), one.name))
-    why = "the committee could not be trusted with anything: a random crystal with room"
-    return [
-        Suitor(one=one, bound=one.enthalpy_per_atom, untrusted=True, again=False, why=why)
-        for one in drawn[:number]
-    ]
+def trusted(relaxed: Sequence[Individual], settings: SearchSettings) -> bool:
+    """Tell whether the committee can be trusted with a single one of these relaxations."""
+    return any(
+        one.relaxed.reason != "untrusted" and _objection(one, settings) is None for one in relaxed
+    )
 
 
 def _objection(one: Individual, settings: SearchSettings) -> Refusal | None:

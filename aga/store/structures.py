@@ -197,11 +197,13 @@ class Structures(Reader):
         )
 
     def withdraw_picks(self, search_id: str, names: Sequence[str]) -> None:
-        """Let structures that were chosen and never sent to the reference method stand relaxed."""
+        """Let structures that were chosen and never sent anywhere stand as they did before."""
         query = {"_id": {"$in": [f"{search_id}/{name}" for name in names]}, "stage": "picked"}
-        target, change = self.collection("structures"), {"$set": {"stage": "relaxed", "pick": None}}
-        if names:
-            self.write(lambda: target.update_many(query, change))
+        target = self.collection("structures")
+        new = (query | {"committee": None}, {"$set": {"stage": "proposed", "pick": None}})
+        bred = (query, {"$set": {"stage": "relaxed", "pick": None}})
+        for which, change in (new, bred) if names else ():
+            self.write(lambda which=which, change=change: target.update_many(which, change))  # type: ignore[misc] # defaults bind the loop variables
 
     def mark_labelled(
         self, search_id: str, name: str, label: Label, *, engine: str, pressure: float = 0.0

@@ -11,7 +11,15 @@ import numpy as np
 from aga.structure.candidate import Candidate, FloatArray, Lineage
 from aga.structure.protocols import Frame, Label, PathPoint
 
-__all__ = ["ALIKE", "distance", "path_frames", "path_name", "thinned", "with_thin_path"]
+__all__ = [
+    "ALIKE",
+    "distance",
+    "path_frames",
+    "path_name",
+    "relaxed_lineage",
+    "thinned",
+    "with_thin_path",
+]
 
 ALIKE = 0.02
 """Å; structures nearer than this teach the same (a bond of 10 eV/Å² differs by 2 meV)."""
@@ -99,6 +107,16 @@ def with_thin_path(label: Label, number: int, *, known: Sequence[Geometry]) -> L
     return replace(label, path=thinned(label.path, number, known=known))
 
 
+def relaxed_lineage(start: Candidate) -> Lineage:
+    """Give the lineage of what the reference method makes of a structure by relaxing it."""
+    return Lineage(
+        operator="reference_relaxation",
+        parents=(start.name,),
+        generation=start.lineage.generation,
+        stream=start.lineage.stream,
+    )
+
+
 def path_frames(start: Candidate, label: Label, source: str) -> list[Frame]:
     """Give every point of a label's path as labelled data.
 
@@ -116,12 +134,7 @@ def path_frames(start: Candidate, label: Label, source: str) -> list[Frame]:
     list
         In the order of the path; the operator of their lineage is ``reference_relaxation``.
     """
-    lineage = Lineage(
-        operator="reference_relaxation",
-        parents=(start.name,),
-        generation=start.lineage.generation,
-        stream=start.lineage.stream,
-    )
+    lineage = relaxed_lineage(start)
     return [
         Frame(
             candidate=start.moved(point.positions, point.cell).renamed(

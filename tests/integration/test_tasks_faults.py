@@ -261,3 +261,23 @@ def test_an_engine_that_this_machine_cannot_import_costs_no_candidate(
     with pytest.raises(SiteError, match=r"(?s)faulty_engine.*PYTHONPATH"):
         perform(step.id, small_search.launchpad)
     assert small_search.repository.get_step(step.id).state == "planned"
+
+
+def test_a_committee_that_refuses_everything_gets_new_random_crystals(
+    new_search: Callable[..., Any],
+) -> None:
+    """Nothing above the bound is sent, and yet the search learns."""
+    doubting = {"picks_per_iteration": 3, "spread_max": 1e-6}
+    search = new_search(search={"acquisition": doubting})
+    search.add()
+    search.drain()
+    assert search.state == "finished"
+    labels = search.repository.list_steps(search.id, kind="label", iteration=1)
+    assert [step.key for step in labels] == ["i001-000", "i001-001", "i001-002"]
+    known = {frame.name for frame in search.repository.frames(search.id)}
+    assert {step.key for step in labels} <= known
+    document = search.repository.get_structure(search.id, "i001-000")
+    assert "could not be trusted" in document["pick"]["why"]
+    assert document["iteration"] == 1
+    (chosen,) = search.repository.list_steps(search.id, kind="acquire")
+    assert set(chosen.result["refused"]) <= {"spread", "exploded"}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from aga.config import SearchSettings
 from aga.search.acquisition import Acquisition, acquire
 from aga.search.individual import Individual, Known
-from aga.structure.candidate import FloatArray, Lineage
+from aga.structure.candidate import FloatArray
 
 MakeIndividual = Callable[..., Individual]
 MakeKnown = Callable[..., Known]
@@ -317,35 +316,22 @@ def test_a_spread_of_the_forces_can_be_too_large_as_well(make_individual: MakeIn
     assert acquire([one], [], search(force_spread_max=0.05), calls_left=9).refused == {"spread": 1}
 
 
-def test_a_committee_that_trusts_nothing_is_taught_by_new_random_crystals(
+def test_a_committee_that_can_be_trusted_with_nothing_is_lost(
     make_individual: MakeIndividual, fingerprint_at: FingerprintAt, make_known: MakeKnown
 ) -> None:
-    """They are those with most room, not those that the potential likes."""
-
-    def unsure(name: str, operator: str, edge: float, axis: int) -> Individual:
-        place = fingerprint_at(0.5, axis)
-        one = make_individual(
-            name, -9.0 - edge, spread=3.0, reason="untrusted", edge=edge, fingerprint=place
-        )
-        lineage = Lineage(operator=operator)
-        candidate = one.candidate.renamed(name, lineage)
-        return replace(one, relaxed=replace(one.relaxed, candidate=candidate))
-
-    crowd = [
-        unsure("bred", "crossover", 5.6, 1),
-        unsure("roomy", "random", 5.5, 2),
-        unsure("dense", "random", 5.4, 3),
-    ]
-    squeezed = crowd[2].candidate
-    nearer = squeezed.positions * [1.0, 1.0, 0.9]
-    dense = replace(
-        crowd[2], relaxed=replace(crowd[2].relaxed, candidate=squeezed.moved(nearer, squeezed.cell))
-    )
-    everyone = [*crowd[:2], dense]
     labelled = [make_known("known", -4.6)]
-    got = acquire(everyone, labelled, search(picks=1), calls_left=9)
-    assert picked(got) == ["roomy"]
-    assert "could not be trusted" in got.picks[0].why
-    assert set(picked(acquire(everyone, labelled, search(), calls_left=9))) == {"roomy", "dense"}
-    one_that_is_trusted = make_individual("twin", -4.59, fingerprint=fingerprint_at(0.0001))
-    assert acquire([*everyone, one_that_is_trusted], labelled, search(), calls_left=9).picks == ()
+    unsure = [
+        make_individual(
+            f"u{k}", -9.0, spread=3.0, reason=reason, fingerprint=fingerprint_at(0.5, k)
+        )
+        for k, reason in enumerate(("untrusted", "converged", "exploded"), 1)
+    ]
+    lost = acquire(unsure, labelled, search(), calls_left=9)
+    assert lost.lost
+    assert lost.picks == ()  # what is above the bound is not sent, whatever else there is
+    assert lost.refused == {"spread": 2, "exploded": 1}
+    sure = make_individual("twin", -4.59, fingerprint=fingerprint_at(0.0001))
+    found = acquire([*unsure, sure], labelled, search(), calls_left=9)
+    assert found.picks == ()  # known: there is nothing to ask, which is not the same
+    assert not found.lost
+    assert not acquire([], labelled, search(), calls_left=9).lost

@@ -13,12 +13,13 @@ from ase.io import write
 from aga.config import SearchSettings
 from aga.errors import GenerationError, StructureError
 from aga.search import initial as module
-from aga.search.initial import begin
+from aga.search.initial import begin, begin_anew
 from aga.search.nursery import Nursery
 from aga.search.population import Population
 from aga.structure.candidate import Candidate, Lineage
 from aga.structure.cell_limits import CellLimits
 from aga.structure.fingerprint import cosine_distances, fingerprint
+from aga.structure.geometry import room
 from aga.structure.symmetry import space_group
 from aga.structure.volume import target_volume_per_atom
 
@@ -150,3 +151,26 @@ def test_the_nursery_counts_cells_beyond_their_limits(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Nursery, "objection", never)
     with pytest.raises(GenerationError, match="random: cell 4"):
         begin(search("Si8", initial_structures=4))
+
+
+def test_more_of_them_for_a_committee_that_is_lost() -> None:
+    settings = search(formula_units=2)
+    first = begin(settings).candidates
+    made = begin_anew(settings, 3, iteration=7).candidates
+    assert [one.name for one in made] == ["i007-000", "i007-001", "i007-002"]
+    assert [one.lineage.stream for one in made] == [f"initial/7/{k}" for k in range(3)]
+    prints = [fingerprint(one) for one in first]
+    assert all(cosine_distances(fingerprint(one), prints).min() > 1e-3 for one in made)
+    again, later = (begin_anew(settings, 3, iteration=k).candidates for k in (7, 8))
+    assert all((a.positions == b.positions).all() for a, b in zip(made, again, strict=True))
+    assert not any((a.positions == b.positions).all() for a, b in zip(made, later, strict=True))
+
+
+def test_the_first_crystals_are_roomy() -> None:
+    """The median of the shortest distances is larger than of crystals that are drawn singly."""
+    settings = search("Si8", initial_structures=40)
+    roomy = [room(one) for one in begin(settings).candidates]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "ROOMIEST_OF", 1)
+        single = [room(one) for one in begin(settings).candidates]
+    assert np.median(roomy) > np.median(single) + 0.05

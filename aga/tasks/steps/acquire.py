@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aga.cycle import choose
+from aga.cycle import choose, newcomers
 from aga.store.documents import Step
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Relaxed
@@ -13,6 +13,9 @@ from aga.tasks.situation import newest_assessment
 from aga.tasks.steps.collect import all_failed
 
 __all__ = ["acquire_picks", "candidates_of"]
+
+LOST = "a new random crystal, since the committee could not be trusted with any relaxation"
+"""Why a structure is labelled that was not bred."""
 
 POOL = 500
 """Candidates that a choice of the concurrent schedule looks at: the lowest there are."""
@@ -39,22 +42,30 @@ def acquire_picks(context: StepContext) -> dict[str, Any]:
         number = int(context.step.args["number"])
     else:
         pool = candidates_of(context, context.step.iteration)
+    spent = calls + len(under_way)
     acquisition = choose(
         pool,
         repository.frames(search_id),
         settings,
-        calls=calls + len(under_way),
+        calls=spent,
         number=number,
         pending=under_way,
         prints=prints,
     )
-    picks = {pick.name: {"score": pick.score, "why": pick.why} for pick in acquisition.picks}
+    new = newcomers(
+        acquisition, settings, iteration=context.step.iteration, calls=spent, number=number
+    )
+    repository.put_candidates(search_id, context.step.iteration, new)
+    picks: dict[str, dict[str, Any]] = {
+        pick.name: {"score": pick.score, "why": pick.why} for pick in acquisition.picks
+    }
+    picks |= {one.name: {"why": LOST} for one in new}
     repository.mark_picked(search_id, picks)
     return {
         "label": sorted(picks),
         "refused": dict(acquisition.refused),
         "calls": calls,
-        "budget_spent": calls + len(under_way) >= settings.budget.reference_calls,
+        "budget_spent": spent >= settings.budget.reference_calls,
     }
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from aga.cycle import prepared
 from aga.errors import NotFoundError, OracleError
 from aga.potential.relax.relaxer import BatchedRelaxer
-from aga.structure.candidate import Candidate, Lineage
+from aga.structure.candidate import Candidate
 from aga.structure.protocols import Label
-from aga.structure.relaxation_path import path_frames, with_thin_path
+from aga.structure.relaxation_path import path_frames, relaxed_lineage, with_thin_path
 from aga.tasks.context import StepContext
 from aga.tasks.steps.learn import committee_of
 from aga.tasks.steps.reference import (
@@ -49,13 +49,7 @@ def refine(context: StepContext) -> dict[str, Any]:
             waiting.save(relaxed, answer)
     except OracleError as error:
         return dropped(context, error)
-    lineage = Lineage(
-        operator="reference_relaxation",
-        parents=(start.name,),
-        generation=start.lineage.generation,
-        stream=start.lineage.stream,
-    )
-    result = relaxed.renamed(f"{name}.ref", lineage)
+    result = relaxed.renamed(f"{name}.ref", relaxed_lineage(start))
     path = path_frames(start, answer, oracle.name)
     _tell_what_is_missing(context, answer)
     frames = [labelled_frame(result, answer, oracle.name), *path]
