@@ -206,6 +206,17 @@ def test_relaxed_structures_come_back_with_every_bit(repo: Repository) -> None:
     assert [item.to_dict() for item in back] == [item.to_dict() for item in items]
 
 
+def test_withdrawn_picks_stand_as_they_did(repo: Repository) -> None:
+    """Those that were bred are relaxed, those that were drawn to be labelled are not."""
+    repo.put_relaxed(SID, 1, 0, [relaxed("g001-000"), relaxed("g001-001")])
+    repo.put_candidates(SID, 1, [candidate("i001-000")])
+    repo.mark_picked(SID, {n: {"why": "x"} for n in ("g001-000", "g001-001", "i001-000")})
+    repo.withdraw_picks(SID, ["g001-000", "i001-000"])
+    stored = {name: repo.get_structure(SID, name) for name in ("g001-000", "g001-001", "i001-000")}
+    assert [one["stage"] for one in stored.values()] == ["relaxed", "picked", "proposed"]
+    assert [one["pick"] is None for one in stored.values()] == [True, False, True]
+
+
 def result(rank: int, name: str, energy: float) -> ResultDoc:
     return ResultDoc(rank=rank, candidate=candidate(name), label=label(energy), engine="tersoff")
 
