@@ -32,7 +32,13 @@ class Form(Protocol):
     def enthalpy_per_atom(self) -> float: ...  # noqa: D102 - the class says what it is
 
 
-def twin_of(one: Form, others: Sequence[Form], calls: CloseCalls, window: float) -> int | None:
+def twin_of(
+    one: Form,
+    others: Sequence[Form],
+    calls: CloseCalls,
+    window: float,
+    apart: FloatArray | None = None,
+) -> int | None:
     """Give the index of the structure among others that is the same one, None without.
 
     Parameters
@@ -44,8 +50,11 @@ def twin_of(one: Form, others: Sequence[Form], calls: CloseCalls, window: float)
     window
         eV/atom; structures whose enthalpies differ by more are never one. Those with fingerprints
         beyond the tolerance have to agree within :data:`CLOSE_ENTHALPY`.
+    apart
+        Cosine distances of its fingerprint to theirs, (m,), where they are known already.
     """
-    apart = cosine_distances(one.fingerprint, [other.fingerprint for other in others])
+    if apart is None:
+        apart = cosine_distances(one.fingerprint, [other.fingerprint for other in others])
     for k in np.argsort(apart, kind="stable").tolist():
         if apart[k] >= calls.reach:
             break

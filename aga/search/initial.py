@@ -15,6 +15,7 @@ from aga.search.operators.rattle import displaced
 from aga.search.population import Population
 from aga.search.propose import TRIES
 from aga.structure.candidate import Candidate, Lineage
+from aga.structure.fingerprint import Shelf
 from aga.structure.geometry import room
 from aga.structure.prototypes import matching, substituted
 from aga.structure.random_crystal import DrawOptions, draw_crystal
@@ -203,7 +204,7 @@ def _random(nursery: Nursery, place: _Place, units: int) -> None:
             amplitude = rng.uniform(*INITIAL_RATTLE) * float(np.cbrt(crystal.volume / len(crystal)))
             crystal = displaced(crystal, rng, amplitude)
         if attempt == TRIES:
-            nursery.bred.clear()
+            nursery.bred = Shelf()
         objection = nursery.objection(crystal.renamed(name, lineage), known_too=False)
         if objection is None:
             return

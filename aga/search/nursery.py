@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from aga.config import SearchSettings
 from aga.search.population import Population
-from aga.structure.candidate import Candidate, FloatArray
+from aga.structure.candidate import Candidate
 from aga.structure.cell_limits import CellLimits
-from aga.structure.fingerprint import cosine_distances, fingerprint
+from aga.structure.fingerprint import Shelf, fingerprint
 from aga.structure.geometry import DistanceLimits, too_close
 from aga.structure.volume import volume_allowed
 
@@ -26,8 +26,8 @@ class Nursery:
         self.settings = settings
         self.limits = DistanceLimits.from_settings(settings)
         self.shape = CellLimits.from_settings(settings)
-        self.population = [one.fingerprint for one in population.individuals]
-        self.bred: list[FloatArray] = []
+        self.population = Shelf(one.fingerprint for one in population.individuals)
+        self.bred = Shelf()
         self.candidates: list[Candidate] = []
         self.failed: Counter[str] = Counter()
 
@@ -47,10 +47,10 @@ class Nursery:
         For what a user has given, whose volume and cell are as they are meant to be.
         """
         own = fingerprint(candidate)
-        others = self.bred + (self.population if known_too else [])
-        if others and cosine_distances(own, others).min() < self.settings.fingerprint_tolerance:
-            return "duplicate"
-        self.bred.append(own)
+        for others in (self.bred, self.population) if known_too else (self.bred,):
+            if (others.distances(own) < self.settings.fingerprint_tolerance).any():
+                return "duplicate"
+        self.bred.add(own)
         self.candidates.append(candidate)
         return None
 

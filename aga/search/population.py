@@ -12,7 +12,7 @@ from aga.config import SearchSettings
 from aga.search.duplicates import twin_of
 from aga.search.individual import Individual
 from aga.search.islands import round_of
-from aga.structure.fingerprint import cosine_distances
+from aga.structure.fingerprint import Shelf
 from aga.structure.matching import CloseCalls
 
 __all__ = ["Population", "merge", "select_parents"]
@@ -88,9 +88,12 @@ def _distinct(individuals: Sequence[Individual], tolerance: float) -> list[Indiv
     """Keep the first, hence lowest, of each set of duplicates."""
     calls = CloseCalls(tolerance)
     kept: list[Individual] = []
+    shelf = Shelf()
     for one in individuals:
-        if twin_of(one, kept, calls, DUPLICATE_ENTHALPY) is None:
+        apart = shelf.distances(one.fingerprint)
+        if twin_of(one, kept, calls, DUPLICATE_ENTHALPY, apart) is None:
             kept.append(one)
+            shelf.add(one.fingerprint)
     return kept
 
 
@@ -118,16 +121,16 @@ def _niched(individuals: Sequence[Individual], settings: SearchSettings) -> list
     size = settings.population_size
     radius = NICHE_RADIUS * settings.fingerprint_tolerance
     most = max(1, int(NICHE_SHARE * size))
-    founders: list[Individual] = []
+    founders = Shelf()
     members: Counter[int] = Counter()
     kept: list[Individual] = []
     waiting: list[Individual] = []
     for one in individuals:
-        apart = cosine_distances(one.fingerprint, [f.fingerprint for f in founders])
-        niche = int(np.argmin(apart)) if founders else -1
+        apart = founders.distances(one.fingerprint)
+        niche = int(np.argmin(apart)) if len(founders) else -1
         if niche < 0 or apart[niche] > radius:
             niche = len(founders)
-            founders.append(one)
+            founders.add(one.fingerprint)
         if members[niche] < most and len(kept) < size:
             members[niche] += 1
             kept.append(one)
@@ -153,5 +156,6 @@ def select_parents(
     if count == 0:
         return ()
     weight = np.exp(-SELECTION_PRESSURE * np.arange(size) / max(1, size - 1))
-    chosen = rng.choice(size, size=count, replace=False, p=weight / weight.sum())
-    return tuple(population.individuals[int(i)] for i in chosen)
+    # the first to come of so many clocks that ring at these rates: drawn without replacement
+    chosen = np.argsort(rng.exponential(size=size) / weight)[:count]
+    return tuple(population.individuals[i] for i in chosen.tolist())

@@ -6,7 +6,7 @@ and Lyakhov et al., Comput. Phys. Commun. 181, 1623 (2010).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.geometry import neighbour_pairs
 
-__all__ = ["CUTOFF", "cosine_distance", "cosine_distances", "fingerprint"]
+__all__ = ["CUTOFF", "Shelf", "cosine_distance", "cosine_distances", "fingerprint"]
 
 CUTOFF = 8.0
 """Å; correlations beyond do not count."""
@@ -79,12 +79,13 @@ def fingerprint(candidate: Candidate) -> FloatArray:
     kinds, index = np.unique(candidate.numbers, return_inverse=True)
     share = np.bincount(index) / len(candidate)
     i, j, d = neighbour_pairs(candidate, CUTOFF)
-    position = d / step
+    position = d * (1.0 / step)
     low = position.astype(np.int64)
     part = position - low
-    first, second = np.minimum(index[i], index[j]), np.maximum(index[i], index[j])
     bins = gauss.shape[0]
-    slot = (first * kinds.size + second) * bins + low
+    order = np.arange(kinds.size)
+    pair_of = np.minimum.outer(order, order) * kinds.size + np.maximum.outer(order, order)
+    slot = (bins * pair_of).ravel()[(kinds.size * index)[i] + index[j]] + low
     size = kinds.size**2 * bins
     # each distance is divided between the two bins around it, so the result is continuous
     histogram = np.bincount(slot, 1.0 - part, size) + np.bincount(slot + 1, part, size)
@@ -119,3 +120,47 @@ def cosine_distances(first: FloatArray, others: Sequence[FloatArray]) -> FloatAr
         cosine = np.divide(table @ first, norm, out=np.zeros(len(same)), where=norm > 0)
         result[same] = np.clip(0.5 * (1.0 - cosine), 0.0, 1.0)
     return result
+
+
+class Shelf:
+    """Fingerprints to compare many with, kept so that each comparison is one product.
+
+    All of the elements that the first one has; any other is 1 from everything.
+
+    Parameters
+    ----------
+    prints
+        Fingerprints (pairs × points,) to begin with.
+    """
+
+    def __init__(self, prints: Iterable[FloatArray] = ()) -> None:
+        self._table = np.zeros((0, 0))
+        self._count = 0
+        for one in prints:
+            self.add(one)
+
+    def __len__(self) -> int:
+        """Give the number of fingerprints."""
+        return self._count
+
+    def add(self, one: FloatArray) -> None:
+        """Put a fingerprint behind the others."""
+        if not self._count:
+            self._table = np.zeros((32, len(one)))
+        elif self._count == len(self._table):
+            self._table = np.concatenate([self._table, np.zeros_like(self._table)])
+        width = self._table.shape[1]
+        self._table[self._count] = _unit(one) if len(one) == width else np.nan
+        self._count += 1
+
+    def distances(self, one: FloatArray) -> FloatArray:
+        """Give the :func:`cosine_distance` of a fingerprint to each, (m,), in order."""
+        if not self._count or len(one) != self._table.shape[1]:
+            return np.ones(self._count)
+        cosine = self._table[: self._count] @ _unit(one)
+        return np.asarray(np.nan_to_num(np.clip(0.5 * (1.0 - cosine), 0.0, 1.0), nan=1.0))
+
+
+def _unit(one: FloatArray) -> FloatArray:
+    norm = float(np.sqrt(one @ one))
+    return one / norm if norm > 0 else np.zeros_like(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from spglib import SpglibError, niggli_reduce
 
 from aga.config import SearchSettings
 from aga.errors import StructureError
-from aga.structure.candidate import Candidate, FloatArray, IntArray
+from aga.structure.candidate import Candidate, FloatArray, IntArray, determinant
 
 __all__ = [
     "DistanceLimits",
@@ -22,6 +23,7 @@ __all__ = [
     "reduced",
     "room",
     "shortest_distances",
+    "sure_to_touch",
     "too_close",
     "wrapped",
 ]
@@ -59,10 +61,7 @@ class DistanceLimits:
 
     def limit(self, first: int, second: int) -> float:
         """Give the limit in Å of two atomic numbers."""
-        pair = (min(first, second), max(first, second))
-        if pair in self.overrides:
-            return self.overrides[pair]
-        return self.factor * float(covalent_radii[first] + covalent_radii[second])
+        return float(self._table()[first, second])
 
     def of(self, first: str, second: str) -> float:
         """Give the limit in Å of two elements."""
@@ -70,9 +69,21 @@ class DistanceLimits:
 
     def matrix(self, numbers: IntArray) -> FloatArray:
         """Give the (n, n) limits in Å of atoms with these atomic numbers."""
-        kinds, inverse = np.unique(numbers, return_inverse=True)
-        table = np.array([[self.limit(int(a), int(b)) for b in kinds] for a in kinds])
-        return np.asarray(table[np.ix_(inverse, inverse)])
+        return np.asarray(self._table()[np.ix_(numbers, numbers)])
+
+    def _table(self) -> FloatArray:
+        return _limits(self.factor, tuple(self.overrides.items()))
+
+
+@lru_cache(maxsize=64)
+def _limits(factor: float, overrides: tuple[tuple[tuple[int, int], float], ...]) -> FloatArray:
+    """Give the limits in Å of all pairs of atomic numbers; not to be written to."""
+    radii = np.asarray(covalent_radii, dtype=np.float64)
+    table = factor * (radii[:, None] + radii[None, :])
+    for (first, second), limit in overrides:
+        table[first, second] = table[second, first] = limit
+    table.setflags(write=False)
+    return table
 
 
 def _pair(key: str) -> tuple[int, int]:
@@ -116,6 +127,21 @@ def too_close(candidate: Candidate, limits: DistanceLimits) -> bool:
     table = limits.matrix(candidate.numbers)
     i, j, d = neighbour_pairs(candidate, float(table.max()))
     return bool(np.any(d < table[i, j]))
+
+
+def sure_to_touch(
+    numbers: IntArray, scaled: FloatArray, cell: FloatArray, limits: DistanceLimits
+) -> bool:
+    """Tell at a glance of most structures that are :func:`too_close` that they are.
+
+    For (n,) atomic numbers at (n, 3) fractional positions in any cell (3, 3), in Å: one image of
+    each pair is looked at, so that a structure it says nothing against may still be too close.
+    """
+    apart = scaled[:, None, :] - scaled[None, :, :]
+    apart = (apart - np.rint(apart)) @ cell
+    distances = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart))
+    np.fill_diagonal(distances, np.inf)
+    return bool((distances < limits.matrix(numbers)).any())
 
 
 def shortest_distances(candidate: Candidate) -> dict[tuple[str, str], float]:
@@ -173,10 +199,10 @@ def reduced(candidate: Candidate) -> Candidate:
     wanted = np.linalg.solve(candidate.cell.T, np.asarray(cell, dtype=np.float64).T).T
     change = np.rint(wanted)
     # Within its tolerance spglib may give vectors that are none of the lattice, or of a sublattice.
-    if np.abs(wanted - change).max() > 1e-3 or abs(round(float(np.linalg.det(change)))) != 1:
+    if np.abs(wanted - change).max() > 1e-3 or abs(round(determinant(change))) != 1:
         return wrapped(candidate)
     # The integer matrix times the given cell keeps the lattice to the last bit.
     exact = change @ candidate.cell
-    if np.linalg.det(exact) < 0:
+    if determinant(exact) < 0:
         exact = -exact
     return wrapped(candidate.moved(candidate.positions, exact))

@@ -14,6 +14,7 @@ import numpy as np
 
 from aga.structure.candidate import Candidate
 from aga.structure.fingerprint import cosine_distance, fingerprint
+from aga.structure.geometry import reduced
 from aga.structure.symmetry import primitive
 
 __all__ = ["FAR", "NEAR", "CloseCalls", "atoms_match", "same_structure"]
@@ -115,7 +116,8 @@ def _match(one: _Key, other: _Key) -> bool:
     sizes = sorted((len(first), len(second)))
     if sizes[1] % sizes[0]:
         return False
-    return bool(_matcher(supercell=sizes[0] != sizes[1]).fit(first, second))
+    matcher = _matcher(supercell=sizes[0] != sizes[1])
+    return bool(matcher.fit(first, second, skip_structure_reduction=True))
 
 
 @lru_cache(maxsize=2048)
@@ -127,7 +129,7 @@ def _prepared(key: _Key) -> Any:  # noqa: ANN401 - a Structure of pymatgen, whic
         positions=np.frombuffer(key.positions).reshape(-1, 3),
         cell=np.frombuffer(key.cell).reshape(3, 3),
     )
-    return primitive(candidate, PRIMITIVE_TOLERANCE, idealise=False).to_pymatgen()
+    return reduced(primitive(candidate, PRIMITIVE_TOLERANCE, idealise=False)).to_pymatgen()
 
 
 @lru_cache(maxsize=2)
@@ -139,7 +141,7 @@ def _matcher(*, supercell: bool) -> Any:  # noqa: ANN401 - pymatgen is untyped h
         ltol=LENGTH_TOLERANCE,
         stol=SITE_TOLERANCE,
         angle_tol=ANGLE_TOLERANCE,
-        primitive_cell=False,  # done by spglib: ten times as fast, and it keeps distortions
+        primitive_cell=False,  # done by spglib, as Niggli's cell: much faster, keeps distortions
         scale=True,
         attempt_supercell=supercell,
     )

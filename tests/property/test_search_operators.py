@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matscipy.neighbours import neighbour_list
 
-from aga.errors import GenerationError
+from aga.errors import GenerationError, TooCloseError
 from aga.search.operators import OPERATORS, OperatorContext
 from aga.search.operators.mirror import _ball, _slab
 from aga.search.operators.vibrations import Vibrations
@@ -142,15 +143,17 @@ def test_a_seed_decides_and_another_seed_differs(name: str, counts: dict[str, in
 @pytest.mark.parametrize("name", ["crossover", *OF_ONE_SIZE])
 def test_children_are_not_their_parents(name: str) -> None:
     counts = {"Ti": 2, "O": 4}
-    different = 0
-    for seed in range(20):
+    made = different = 0
+    for seed in range(60):
         try:
             parents, child = offspring(name, counts, seed)
         except GenerationError:
             continue
+        made += 1
         own = fingerprint(child)
         different += min(cosine_distance(own, fingerprint(p)) for p in parents) > 0.02
-    assert different >= 10
+    assert made >= 12
+    assert different >= made / 2
 
 
 @pytest.mark.parametrize("name", ["crossover", *MUTATIONS])
@@ -160,7 +163,8 @@ def test_parents_are_left_as_they_were(name: str) -> None:
     key = tuple((symbol, n * number) for symbol, n in sorted(counts.items()))
     parents = [crystal(key, k) for k in range(OPERATORS[name].parents)]
     before = [(p.positions.copy(), p.cell.copy()) for p in parents]
-    OPERATORS[name].function(parents, np.random.default_rng(1), context_of(counts, units))
+    with suppress(TooCloseError):
+        OPERATORS[name].function(parents, np.random.default_rng(1), context_of(counts, units))
     for parent, (positions, cell) in zip(parents, before, strict=True):
         assert (parent.positions == positions).all()
         assert (parent.cell == cell).all()
@@ -172,9 +176,12 @@ def test_crossover_takes_environments_from_both_parents() -> None:
     dense = crystal(key, 1)
     loose = dense.moved(dense.positions * 1.3, dense.cell * 1.3)
     volumes = []
-    for seed in range(20):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
-        child = OPERATORS["crossover"].function([dense, loose], rng, context_of(dict(key)))
+        try:
+            child = OPERATORS["crossover"].function([dense, loose], rng, context_of(dict(key)))
+        except TooCloseError:
+            continue
         volumes.append(child.volume)
         assert dense.volume * 0.999 <= child.volume <= loose.volume * 1.001
     assert np.ptp(volumes) > 0.1 * dense.volume
@@ -187,7 +194,10 @@ def test_crossover_of_a_crystal_with_itself_can_give_it_back() -> None:
     kept = []
     for seed in range(30):
         rng = np.random.default_rng(seed)
-        child = OPERATORS["crossover"].function([one, one], rng, context_of({"Si": 8}))
+        try:
+            child = OPERATORS["crossover"].function([one, one], rng, context_of({"Si": 8}))
+        except TooCloseError:
+            continue
         d = neighbour_pairs(child, 4.0)[2]
         kept.append(np.isclose(d, shortest, atol=1e-6).any())
     assert any(kept)
@@ -360,7 +370,10 @@ def test_symmetrise_gives_symmetry(counts: dict[str, int], seed: int) -> None:
 @given(seed=SEEDS)
 def test_a_unit_more_or_less_leaves_the_density(seed: int) -> None:
     for name, first in (("add_unit", 0), ("remove_unit", 1)):
-        parents, child = offspring(name, {"Ti": 1, "O": 2}, 2 * (seed // 2) + first, (1, 2))
+        try:
+            parents, child = offspring(name, {"Ti": 1, "O": 2}, 2 * (seed // 2) + first, (1, 2))
+        except TooCloseError:
+            continue
         assert child.volume / len(child) == pytest.approx(parents[0].volume / len(parents[0]))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from aga.structure.candidate import Candidate
-from aga.structure.fingerprint import cosine_distance, cosine_distances, fingerprint
+from aga.structure.fingerprint import Shelf, cosine_distance, cosine_distances, fingerprint
 from aga.structure.geometry import reduced
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -125,3 +125,16 @@ def test_known_phases_of_titania_are_told_apart() -> None:
     prints = [fingerprint(Candidate.from_ase(a, name=str(k))) for k, a in enumerate(phases)]
     apart = np.array([cosine_distances(one, prints) for one in prints])
     assert apart[np.triu_indices(len(prints), 1)].min() > 0.02
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=SEEDS, count=st.integers(0, 70))
+def test_a_shelf_measures_as_pairs_do(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    prints = [rng.normal(size=12) for _ in range(count)]
+    prints[3:5] = [np.zeros(12), rng.normal(size=4)][: len(prints[3:5])]  # nothing; other elements
+    shelf = Shelf(prints)
+    assert len(shelf) == count
+    for one in (rng.normal(size=12), np.zeros(12)):
+        assert shelf.distances(one) == pytest.approx(cosine_distances(one, prints), abs=1e-12)
+    assert (shelf.distances(rng.normal(size=5)) == 1.0).all()

@@ -25,6 +25,7 @@ from aga.oracle.registry import ENGINES, build_oracle, resolve_engine
 from aga.parallel.pool import Say
 from aga.search.population import Population
 from aga.search.propose import propose
+from aga.structure.matching import atoms_match
 from aga.units import ev_per_a3_from_gpa
 
 __all__ = ["Job", "Record", "perform"]
@@ -114,10 +115,11 @@ def perform(job: Job, say: Say) -> Record:
 
 
 def _warm(settings: Settings) -> None:
-    """Load what a search loads when it draws and describes a crystal: the clock is not for that."""
+    """Load what a search loads to draw, describe and compare: the clock is not for that."""
     search = settings.search.model_copy(update={"offspring": 1})
     with suppress(CandidateError):
-        propose(Population(), search, generation=0)
+        (one,) = propose(Population(), search, generation=0).candidates
+        atoms_match(one, one)
 
 
 def _bout(job: Job, settings: Settings, folder: Path) -> Bout:

@@ -11,8 +11,7 @@ import numpy as np
 
 from aga.config import SearchSettings
 from aga.search.population import DUPLICATE_ENTHALPY
-from aga.structure.candidate import FloatArray
-from aga.structure.fingerprint import cosine_distances, fingerprint
+from aga.structure.fingerprint import Shelf, fingerprint
 from aga.structure.protocols import Relaxed
 
 __all__ = ["SOUND", "Clock", "Duplicates"]
@@ -73,7 +72,7 @@ class Duplicates:
 
     def __init__(self, search: SearchSettings) -> None:
         self._tolerance = search.fingerprint_tolerance
-        self._prints: list[FloatArray] = []
+        self._prints = Shelf()
         self._enthalpies: list[float] = []
         self.relaxed = self.known = 0
 
@@ -83,13 +82,13 @@ class Duplicates:
             if one.reason not in SOUND or not np.isfinite(one.enthalpy):
                 continue
             own = fingerprint(one.candidate)
-            near = cosine_distances(own, self._prints) < self._tolerance
+            near = self._prints.distances(own) < self._tolerance
             gaps = np.abs(np.array(self._enthalpies) - one.enthalpy_per_atom)
             self.relaxed += 1
             if np.any(near & (gaps < DUPLICATE_ENTHALPY)):
                 self.known += 1
             else:
-                self._prints.append(own)
+                self._prints.add(own)
                 self._enthalpies.append(one.enthalpy_per_atom)
 
     @property

@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import permutations
 
 import numpy as np
+from ase.data import atomic_numbers
 
+from aga.errors import TooCloseError
 from aga.search.operators.context import OperatorContext
-from aga.structure.candidate import Candidate, FloatArray, IntArray
-from aga.structure.geometry import reduced
+from aga.structure.candidate import Candidate, FloatArray, IntArray, determinant
+from aga.structure.geometry import reduced, sure_to_touch
 
 __all__ = ["arranged", "clearances", "in_basis", "random_basis", "spacing"]
 
@@ -21,11 +23,11 @@ def random_basis(rng: np.random.Generator) -> FloatArray:
     Half of the time one axis is sheared by another.
     """
     change = _AXES[int(rng.integers(len(_AXES)))].copy()
-    change *= rng.choice([-1.0, 1.0], 3)[:, None]
+    change *= 1.0 - 2.0 * rng.integers(2, size=(3, 1))
     if rng.random() < 0.5:
-        row, column = rng.choice(3, 2, replace=False)
-        change[row] += rng.choice([-1.0, 1.0]) * change[column]
-    return change if np.linalg.det(change) > 0 else -change
+        row, step, sign = rng.integers((3, 2, 2)).tolist()
+        change[row] += (1.0 - 2.0 * sign) * change[(row + 1 + step) % 3]
+    return change if determinant(change) > 0 else -change
 
 
 def in_basis(candidate: Candidate, basis: FloatArray) -> Candidate:
@@ -49,24 +51,24 @@ def arranged(
     numbers, scaled, cell
         (n,) atomic numbers, (n, 3) fractional positions, (3, 3) lattice vectors in Å.
     context
-        The composition.
+        The composition and the shortest distances.
+
+    Raises
+    ------
+    aga.errors.TooCloseError
+        Atoms touch: seen before the cell is reduced, which takes longer.
     """
-    child = Candidate(
-        name=parent.name,
-        numbers=numbers,
-        positions=scaled @ cell,
-        cell=cell,
-        lineage=parent.lineage,
-    )
-    place = {symbol: k for k, symbol in enumerate(context.counts)}
-    order = np.argsort([place.get(symbol, 0) for symbol in child.symbols], kind="stable")
+    if sure_to_touch(numbers, scaled, cell, context.limits):
+        raise TooCloseError(f"{parent.name}: atoms of its offspring touch")
+    place = {atomic_numbers[symbol]: k for k, symbol in enumerate(context.counts)}
+    order = np.argsort([place.get(number, 0) for number in numbers.tolist()], kind="stable")
     return reduced(
         Candidate(
-            name=child.name,
-            numbers=child.numbers[order],
-            positions=child.positions[order],
-            cell=child.cell,
-            lineage=child.lineage,
+            name=parent.name,
+            numbers=numbers[order],
+            positions=scaled[order] @ cell,
+            cell=cell,
+            lineage=parent.lineage,
         )
     )
 

@@ -13,7 +13,7 @@ from aga.errors import GenerationError
 from aga.search.operators.cells import arranged, clearances, in_basis, random_basis
 from aga.search.operators.context import OperatorContext
 from aga.search.operators.cuts import CUTS, Cut
-from aga.structure.candidate import Candidate, FloatArray, IntArray
+from aga.structure.candidate import Candidate, FloatArray, IntArray, determinant
 from aga.structure.geometry import fractional
 
 __all__ = ["crossover"]
@@ -120,29 +120,27 @@ def _mixed(first: Candidate, second: Candidate, atoms: int, rng: np.random.Gener
     triangles = [np.linalg.cholesky(p.cell @ p.cell.T) for p in (first, second)]
     cell = mixture * triangles[0] + (1 - mixture) * triangles[1]
     room = mixture * first.volume / len(first) + (1 - mixture) * second.volume / len(second)
-    return np.asarray(cell * np.cbrt(atoms * room / np.linalg.det(cell)))
+    return np.asarray(cell * np.cbrt(atoms * room / determinant(cell)))
 
 
 def _best_splice(
     parents: tuple[Candidate, Candidate], cut: Cut, wanted: Counter[int], rng: np.random.Generator
 ) -> _Splice | None:
-    """Try origins until one gives the composition as it is; else take the closest."""
+    """Try origins for the one that gives the composition as it is, or nearest to it."""
     numbers = np.concatenate([parent.numbers for parent in parents])
     of_first = np.arange(len(numbers)) < len(parents[0])
-    places = [fractional(parent) for parent in parents]
-    best: tuple[int, _Splice] | None = None
-    for _ in range(SHIFTS):
-        scaled = np.concatenate([(place + rng.random(3)) % 1.0 for place in places])
-        taken = cut(scaled) == of_first
-        if not taken[of_first].any() or not taken[~of_first].any():
-            continue
-        have = Counter(numbers[taken].tolist())
-        wrong = sum(abs(have[z] - wanted[z]) for z in wanted)
-        if best is None or wrong < best[0]:
-            best = (wrong, _Splice(numbers, scaled, np.flatnonzero(taken)))
-        if wrong == 0:
-            break
-    return None if best is None else best[1]
+    places = np.concatenate([fractional(parent) for parent in parents])
+    shifts = np.repeat(rng.random((SHIFTS, 2, 3)), [len(parent) for parent in parents], axis=1)
+    scaled = (places + shifts) % 1.0
+    taken = cut(scaled.reshape(-1, 3)).reshape(SHIFTS, -1) == of_first
+    wrong = np.zeros(SHIFTS)
+    for number, count in wanted.items():
+        wrong += abs(taken[:, numbers == number].sum(axis=1) - count)
+    of_both = taken[:, of_first].any(axis=1) & taken[:, ~of_first].any(axis=1)
+    best = int(np.argmin(np.where(of_both, wrong, np.inf)))
+    if not of_both[best]:
+        return None
+    return _Splice(numbers, scaled[best], np.flatnonzero(taken[best]))
 
 
 def _exact(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aga.search.operators.cells import clearances
-from aga.structure.candidate import FloatArray
+from aga.structure.candidate import FloatArray, determinant
 
 __all__ = ["CUTS", "Cut", "ball", "plane", "slabs", "wave"]
 
@@ -55,7 +55,7 @@ def ball(share: float, cell: FloatArray, rng: np.random.Generator) -> Cut:  # no
     The plane of Deaven & Ho (1995) for clusters, closed to a sphere: what is taken of the first
     parent is one piece that touches no cell boundary.
     """
-    radius = np.cbrt(3.0 * share * abs(np.linalg.det(cell)) / (4.0 * np.pi))
+    radius = np.cbrt(3.0 * share * abs(determinant(cell)) / (4.0 * np.pi))
     return lambda scaled: clearances(scaled, _CENTRE, cell)[:, 0] < radius
 
 
