@@ -40,7 +40,7 @@ WHOLE = 7000
 ROWS = 1024
 """Rows that are multiplied together."""
 
-FEW = 0.5
+FEW = 1.0
 """Rows in parameters up to which the rows themselves are kept instead of their product."""
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from aga.structure.candidate import FloatArray, IntArray
 from aga.training.schedule import Prefactors
 
-__all__ = ["SHEAR", "Targets", "fade", "frame_losses"]
+__all__ = ["SHEAR", "Targets", "fade", "frame_losses", "loss_slopes"]
 
 SHEAR = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
 """How often each Voigt component stands in the 3×3 virial."""
@@ -42,6 +42,8 @@ class Targets:
 
     def take(self, frames: IntArray) -> Targets:
         """Give the targets of some frames, in the order named."""
+        if np.array_equal(frames, np.arange(len(self))):
+            return self
         places = torch.from_numpy(frames)
         counts = self.counts.numpy().astype(np.int64)
         starts = np.cumsum(counts) - counts
@@ -112,3 +114,33 @@ def frame_losses(
     virial = (strain.new_tensor(SHEAR) * error**2).sum(-1) / 9.0
     loss = loss + prefactors.stress * targets.has_stress * virial
     return targets.fade * loss
+
+
+def loss_slopes(
+    predicted: tuple[Tensor, Tensor, Tensor],
+    targets: Targets,
+    prefactors: Prefactors,
+    weights: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the derivatives of Σ_i w_i loss_i by what is predicted, see :func:`frame_losses`.
+
+    Parameters
+    ----------
+    predicted, targets, prefactors
+        Of the losses.
+    weights
+        (F,).
+
+    Returns
+    -------
+    energy, gradient, strain
+        (F,) 1/eV, (N, 3) Å/eV and (F, 6) 1/eV: by each of the predictions.
+    """
+    energy, gradient, strain = predicted
+    counts, twice = targets.counts, 2.0 * weights * targets.fade
+    by_energy = prefactors.energy * twice * (energy - targets.energy) / counts**2
+    force = prefactors.force * twice * targets.has_forces / (3.0 * counts)
+    by_gradient = force[targets.owners].unsqueeze(-1) * (gradient - targets.gradient)
+    virial = prefactors.stress * twice * targets.has_stress / (9.0 * counts**2)
+    by_strain = virial.unsqueeze(-1) * strain.new_tensor(SHEAR) * (strain - targets.strain)
+    return by_energy, by_gradient, by_strain

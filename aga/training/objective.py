@@ -13,9 +13,10 @@ from torch import Tensor
 from aga.parallel.ranks import Ranks, gather_rows
 from aga.potential.network import Weights, parameter_count, unflatten
 from aga.structure.candidate import FloatArray, IntArray
-from aga.training.evaluators import Evaluator
+from aga.training.evaluators import Evaluator, FixedPiece, Piece
 from aga.training.loss import Targets, frame_losses
 from aga.training.schedule import Prefactors
+from aga.training.sweeps import swept
 
 __all__ = ["ElementLayout", "Errors", "Layout", "Objective", "Part"]
 
@@ -126,24 +127,33 @@ class Objective:
             Places of a batch among all frames; the mean is over them. All where None.
         """
         part = self.part
-        leaf = vector.detach().requires_grad_()
-        networks = self.layout.networks(leaf)
-        mine = weights[part.places]
+        mine = torch.from_numpy(weights[part.places])
         losses = np.full(len(part.places), np.nan)
-        total = 0.0
+        sums = np.zeros(1 + len(vector))
         own = None if chosen is None else np.flatnonzero(np.isin(part.places, chosen))
         if own is None or len(own):
             for piece in part.evaluator.pieces(own):
-                targets = part.targets.take(piece.frames)
-                predicted = piece(networks, derivatives=_counts(targets, prefactors))
-                found = frame_losses(predicted, targets, prefactors)
-                weighted = (found * torch.from_numpy(mine[piece.frames])).sum()
-                weighted.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-                total += float(weighted.detach())
-                losses[piece.frames] = found.detach().numpy()
-        grad = leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)
-        sums = self.ranks.sum(np.concatenate([[total], grad.numpy()]))
+                found, gradient = self._of_piece(piece, vector.detach(), prefactors, mine)
+                losses[piece.frames] = found.numpy()
+                sums[0] += float(found @ mine[piece.frames])
+                sums[1:] += gradient.numpy()
+        sums = self.ranks.sum(sums)
         return *self._mean(vector, sums, part.count if chosen is None else len(chosen)), losses
+
+    def _of_piece(
+        self, piece: Piece, vector: Tensor, prefactors: Prefactors, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Give the losses (F,) of a piece, and the gradient (P,) of their weighted sum."""
+        targets, layout = self.part.targets.take(piece.frames), self.layout
+        mine, derivatives = weights[piece.frames], _counts(targets, prefactors)
+        if isinstance(piece, FixedPiece) and isinstance(layout, ElementLayout):
+            networks = layout.networks(vector)
+            return swept(piece, networks, targets, prefactors, mine, derivatives=derivatives)
+        leaf = vector.clone().requires_grad_()
+        predicted = piece(layout.networks(leaf), derivatives=derivatives)
+        found = frame_losses(predicted, targets, prefactors)
+        (found * mine).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return found.detach(), torch.zeros_like(vector) if leaf.grad is None else leaf.grad
 
     def _mean(self, vector: Tensor, sums: FloatArray, count: int) -> tuple[float, Tensor]:
         share = self.smoothness / self.part.count

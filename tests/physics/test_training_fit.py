@@ -126,6 +126,25 @@ def test_whatever_is_stored_the_loss_is_one_function() -> None:
             np.testing.assert_allclose(losses, more, rtol=1e-5)
 
 
+@pytest.mark.parametrize("memory", MEMORIES[:2])
+@pytest.mark.parametrize("count", [1, 9])
+@pytest.mark.parametrize("prefactors", [PREFACTORS, Prefactors(energy=3.0, force=0.0, stress=0.0)])
+def test_sweeps_give_the_gradient_of_the_graph(
+    memory: Memory, count: int, prefactors: Prefactors
+) -> None:
+    loss, _ = objective(memory, two_elements(count))
+    weights = np.linspace(0.5, 2.0, count)
+    _, gradient, losses = loss.gradient(random_start(loss), prefactors, weights)
+    leaf = random_start(loss).requires_grad_()
+    (piece,) = loss.part.evaluator.pieces()
+    each = frame_losses(piece(loss.layout.networks(leaf)), loss.part.targets, prefactors)
+    total = (each * torch.from_numpy(weights)).sum() + loss.smoothness * (leaf**2).sum()
+    (slope,) = torch.autograd.grad(total / count, leaf)
+    np.testing.assert_allclose(losses, each.detach().numpy(), rtol=1e-12)
+    bound = 1e-12 * float(slope.abs().max())
+    torch.testing.assert_close(gradient, slope, rtol=1e-10, atol=bound)
+
+
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_the_gradient_is_the_slope_of_the_loss(memory: Memory) -> None:
     loss, _ = objective(memory, two_elements(6))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
 from aga.rng import derive_seed
+from aga.structure.candidate import FloatArray
 from aga.training.curvature import Sketch, curvature
 from aga.training.methods.base import Course, Options, Stretch, number, refuse_unknown
 from aga.training.methods.whitening import Whitening
@@ -21,7 +24,7 @@ Slope = Callable[[Tensor], tuple[float, Tensor]]
 
 
 def minimise(start: Tensor, slope: Slope, passes: int, memory: int) -> Tensor:
-    """Go downhill by L-BFGS with a strong-Wolfe line search; give the last point.
+    """Go downhill by L-BFGS with a line search; give the lowest point.
 
     Parameters
     ----------
@@ -36,26 +39,32 @@ def minimise(start: Tensor, slope: Slope, passes: int, memory: int) -> Tensor:
 
     References
     ----------
-    J. Nocedal, S. J. Wright, Numerical Optimization, 2nd ed., Springer (2006), chapters 3 and 7.
+    R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, SIAM J. Sci. Comput. 16, 1190 (1995), without bounds.
     """
-    point = start.detach().clone().requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [point],
-        history_size=memory,
-        line_search_fn="strong_wolfe",
-        tolerance_grad=1e-10,
-        tolerance_change=1e-15,
-        max_iter=passes,
-        max_eval=2 * passes,
+    best = [(inf, start.detach().clone())]
+
+    def told(point: FloatArray) -> tuple[float, FloatArray]:
+        here = torch.from_numpy(point.copy())
+        value, gradient = slope(here)
+        if value < best[0][0]:  # an end in the middle of a line search is no lower point
+            best[0] = value, here
+        return value, gradient.numpy()
+
+    # compiled, whereas torch's own is Python, and a process that makes one waits some seconds
+    minimize(
+        told,
+        start.detach().numpy(),
+        jac=True,
+        method="L-BFGS-B",
+        options={
+            "maxcor": memory,
+            "maxiter": passes,
+            "maxfun": 2 * passes,
+            "ftol": 0.0,
+            "gtol": 1e-10,
+        },
     )
-
-    def closure() -> float:
-        value, gradient = slope(point.detach())
-        point.grad = gradient
-        return value
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    return point.detach()
+    return best[0][1]
 
 
 class _Forgetful:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aga.training.curvature import Block
+from aga.training.methods.pivoted import compressed, condensed
 
 __all__ = ["Whitening"]
 
@@ -55,11 +56,8 @@ class Whitening:
 
 
 def _root(block: Block, ridge: float, damping: float) -> _Root:
-    if block.rows is not None:
-        low = _LowRank.of(block.rows, ridge, damping)
-        if low is not None:
-            return low
-    return _Triangular.of(block.dense(), ridge, damping)
+    low = _LowRank.of(block, ridge, damping)
+    return _Triangular.of(block.dense(), ridge, damping) if low is None else low
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,49 +101,78 @@ def _solved(factor: Tensor, right: Tensor, *, upper: bool) -> Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _LowRank:
-    """W = λ^−½ (1 + V diag(c) Vᵀ) for G = λ + V diag(s²) Vᵀ, with c = (1 + s²/λ)^−½ − 1.
+    """W = λ^−½ (1 − Hᵀ K H) for G = λ + HᵀH, with K = L⁻ᵀ (L + √λ)⁻¹ and L Lᵀ = λ + HHᵀ.
 
-    The symmetric root differs from the triangular one by a rotation, to which L-BFGS is blind,
-    and costs O(RP) instead of O(P²) for R rows.
+    W Wᵀ = G⁻¹ (A. Andrews, AIAA J. 6, 1165, 1968). It differs from the triangular root by a
+    rotation, to which L-BFGS is blind, and costs O(RP) instead of O(P²) for R rows.
     """
 
-    axes: Tensor
-    """V, (P, r)."""
-    stretch: Tensor
-    """c, (r,)."""
+    rows: Tensor
+    """H, (R, P)."""
+    core: Tensor
+    """K, (R, R)."""
     scale: float
     """λ^−½."""
 
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return len(self.axes)
+        return self.rows.shape[1]
 
     @classmethod
-    def of(cls, rows: Tensor, ridge: float, damping: float) -> Self | None:
-        """Take H (R, P) of G = HᵀH + λ; None where that is no positive matrix."""
-        gram = rows @ rows.T
-        mean = float(gram.diagonal().sum()) / rows.shape[1]
-        shift = ridge + damping * (mean if mean > 0 else 1.0)
+    def of(cls, block: Block, ridge: float, damping: float) -> Self | None:
+        """Factorise; None where there is no factor, or rows are many."""
+        shift = ridge + damping * _level(block)
         if not 0 < shift < MOST_DAMPING:
             return None
-        values, vectors = torch.linalg.eigh(gram)
-        counts = values > NEGLIGIBLE * shift
-        values, vectors = values[counts], vectors[:, counts]
-        axes = rows.T @ (vectors / values.sqrt())
-        return cls(axes, (1.0 + values / shift).rsqrt() - 1.0, shift**-0.5)
-
-    def _apply(self, vector: Tensor) -> Tensor:
-        return self.scale * (vector + self.axes @ (self.stretch * (self.axes.T @ vector)))
+        few = _few(block, NEGLIGIBLE * shift)
+        if few is None:
+            return None
+        regular = few @ few.T
+        regular.diagonal().add_(shift)
+        factor, failed = torch.linalg.cholesky_ex(regular)
+        if int(failed):
+            return None
+        more = factor.clone()
+        more.diagonal().add_(shift**0.5)
+        inverse = torch.linalg.solve_triangular(
+            more, torch.eye(len(few), dtype=few.dtype), upper=False
+        )
+        core = torch.linalg.solve_triangular(factor.T, inverse, upper=True)
+        return cls(few, core, shift**-0.5)
 
     def back(self, phi: Tensor) -> Tensor:
         """Give W φ."""
-        return self._apply(phi)
+        return self.scale * (phi - self.rows.T @ (self.core @ (self.rows @ phi)))
 
     def pull(self, gradient: Tensor) -> Tensor:
-        """Give W g; W is symmetric."""
-        return self._apply(gradient)
+        """Give Wᵀ g."""
+        return self.scale * (gradient - self.rows.T @ (self.core.T @ (self.rows @ gradient)))
 
 
-NEGLIGIBLE = 1e-3
-"""Curvatures in λ below which a direction is as round as it needs to be."""
+def _level(block: Block) -> float:
+    """Give the mean of the diagonal, or 1 where that is nothing."""
+    if block.rows is not None:
+        mean = float(torch.linalg.vector_norm(block.rows)) ** 2 / block.rows.shape[1]
+    else:
+        mean = float(block.dense().diagonal().mean())
+    return mean if mean > 0 else 1.0
+
+
+def _few(block: Block, tolerance: float) -> Tensor | None:
+    """Give rows that say about what the block says; None where they are not few."""
+    if block.rows is not None:
+        return compressed(block.rows, tolerance)
+    matrix = block.dense()
+    return condensed(matrix, tolerance, int(FEW * len(matrix)))
+
+
+FEW = 0.25
+"""Rows in parameters up to which a product with them is quicker than one with a triangle."""
+
+NEGLIGIBLE = 1e-2
+"""What is left of a residual's squared slope, in λ, below which others are taken to have said it.
+
+The curvature is then within about a third of 1 in the new coordinates (measured on TiO₂ and
+silicon), much nearer than a sketch of the residuals makes it.
+"""
