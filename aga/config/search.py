@@ -68,12 +68,7 @@ class OperatorWeights(Section):
 class AcquisitionSettings(Section):
     """Which relaxed candidates go to the reference method."""
 
-    picks_per_iteration: int = Field(
-        1,
-        ge=1,
-        description="reference jobs per iteration; 1 asks for the fewest in all, as many as run "
-        "at once take the least time",
-    )
+    picks_per_iteration: int = Field(3, ge=1, description="reference jobs per iteration")
     kappa: NonNegative = Field(
         1.0, description="κ of the score energy − κ·spread − ν·distance; the lowest is sent first"
     )
@@ -103,7 +98,7 @@ class ConvergenceSettings(Section):
     """When the best structures count as found."""
 
     stable_iterations: int = Field(
-        12, ge=1, description="iterations without change of the best structures"
+        5, ge=1, description="iterations without change of the best structures"
     )
     energy_tolerance: Positive = Field(
         0.002, description="eV/atom; smaller improvements are no change"
@@ -126,7 +121,7 @@ class BudgetSettings(Section):
     """What the search may spend; it ends with its best structures when one is used up."""
 
     reference_calls: int = Field(150, ge=1, description="reference energy+force evaluations")
-    iterations: int = Field(120, ge=1, description="adaptation rounds after the initial structures")
+    iterations: int = Field(40, ge=1, description="adaptation rounds after the initial structures")
     wall_time: Positive | None = Field(None, description="hours")
 
 
@@ -147,7 +142,7 @@ class SearchSettings(Section):
         0.0, allow_inf_nan=False, description="GPa; enthalpies are ranked when not 0"
     )
     initial_structures: int = Field(
-        4,
+        6,
         ge=0,
         description="random symmetric structures labelled before the first training; may be 0 "
         "where training.data gives labelled ones",

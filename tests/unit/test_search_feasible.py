@@ -34,7 +34,7 @@ def checked(**search: object) -> dict[str, Problem]:
         {"composition": "Si", "formula_units": 1, "symmetric_share": 0.0},
         {"composition": "CsPbI3", "formula_units": 4},
         {"composition": "Si64", "min_distance_factor": 0.9},
-        {"composition": "MgO", "prototypes": 4, "formula_units": [1, 4]},
+        {"composition": "MgO", "prototypes": 5, "formula_units": [1, 4]},
         {"operators": {**dict.fromkeys(OperatorWeights.model_fields, 0.0), "crossover": 1.0}},
     ],
     ids=str,
@@ -120,13 +120,13 @@ def test_seeds_that_make_up_for_first_structures(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("calls", "initial", "least"),
-    [(4, {}, 5), (3, {}, 5), (8, {"initial_structures": 8}, 9)],
+    [(6, {}, 9), (4, {}, 9), (8, {"initial_structures": 8}, 11)],
 )
 def test_first_labels_that_leave_nothing_to_spend(
     calls: int, initial: dict[str, Any], least: int
 ) -> None:
     problem = checked(budget={"reference_calls": calls}, **initial)["search.budget.reference_calls"]
-    first = initial.get("initial_structures", 4)
+    first = initial.get("initial_structures", 6)
     assert f"the {first} initial structures takes {first} calls at least" in problem.message
     assert f"the {calls} allowed are spent before anything is bred" in problem.message
     assert f"at least {least}, which leaves one iteration" in str(problem.hint)
@@ -145,7 +145,7 @@ def test_a_budget_that_is_too_small_is_told_with_its_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "search.yaml"
-    file.write_text("search:\n  composition: Si8\n  budget:\n    reference_calls: 4\n")
+    file.write_text("search:\n  composition: Si8\n  budget:\n    reference_calls: 5\n")
     found = refused(capsys, file)
     assert list(found) == ["search.budget.reference_calls"]
     assert found["search.budget.reference_calls"]["line"] == 4

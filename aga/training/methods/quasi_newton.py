@@ -24,7 +24,7 @@ Slope = Callable[[Tensor], tuple[float, Tensor]]
 
 
 def minimise(start: Tensor, slope: Slope, passes: int, memory: int) -> Tensor:
-    """Go downhill by L-BFGS with a line search; give the lowest point.
+    """Go downhill by L-BFGS with a line search; give the lowest point, or NaN without a slope.
 
     Parameters
     ----------
@@ -41,12 +41,13 @@ def minimise(start: Tensor, slope: Slope, passes: int, memory: int) -> Tensor:
     ----------
     R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, SIAM J. Sci. Comput. 16, 1190 (1995), without bounds.
     """
-    best = [(inf, start.detach().clone())]
+    best = [(inf, torch.full_like(start, torch.nan))]
 
     def told(point: FloatArray) -> tuple[float, FloatArray]:
         here = torch.from_numpy(point.copy())
         value, gradient = slope(here)
-        if value < best[0][0]:  # an end in the middle of a line search is no lower point
+        # the last point need not be it: passes may end in the middle of a line search
+        if value < best[0][0] and bool(torch.isfinite(gradient).all()):
             best[0] = value, here
         return value, gradient.numpy()
 
