@@ -49,7 +49,7 @@ def test_what_is_left_out_as_negligible_changes_little() -> None:
     block = Block(rows=rows(20))
     root = matrix_of(Whitening.of([block], RIDGE, DAMPING), 60)
     values = torch.linalg.eigvalsh(root.T @ regular(block) @ root)
-    assert float((values - 1).abs().max()) < 1e-2
+    assert float((values - 1).abs().max()) < 5e-3
 
 
 @pytest.mark.parametrize("kind", ["matrix", "rows"])
