@@ -53,7 +53,7 @@ def lanes_of(start: int, stop: int) -> range:
 
 
 def _fresh(dispatcher: Any) -> Any:  # noqa: ANN401 - numba is untyped
-    """Make the code on disk depend on all files of this room.
+    """Make the code on disk depend on all files of this room, besides the function's own.
 
     numba looks only at the file of the function itself, and would go on using machine code with
     an old version of a function inlined from another file. It has no public way to say more;
@@ -61,7 +61,7 @@ def _fresh(dispatcher: Any) -> Any:  # noqa: ANN401 - numba is untyped
     """
     file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if hasattr(file, "_source_stamp"):
-        file._source_stamp = _stamp()  # noqa: SLF001 - see above
+        file._source_stamp = (file._source_stamp, _stamp())  # noqa: SLF001 - see above
     return dispatcher
 
 

@@ -56,3 +56,21 @@ def test_a_caller_with_looser_arithmetic_does_not_pass_it_on(tmp_path: Path) -> 
         "@vectorised\ndef outer(x):\n    return rounded(x / 4.0)\n"
     )
     assert run(tmp_path)[0] == "0.0"
+
+
+def test_a_function_of_another_room_follows_its_own_file_and_the_kernels(tmp_path: Path) -> None:
+    room, package = tmp_path / "room", tmp_path / "package"
+    for folder in (room, package):
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+    shutil.copy(jit.__file__, room / "jit.py")
+    source = "from room.jit import compiled\n@compiled\ndef {}(x):\n    return {}\n"
+    (room / "block.py").write_text(source.format("inner", "x + 1.0"))
+    kernels = "from room.block import inner\n" + source.format("outer", "inner(x) {}")
+    (package / "kernels.py").write_text(kernels.format("+ 1.0"))
+    assert run(tmp_path) == ["3.0", "0"]
+    assert run(tmp_path) == ["3.0", "1"]
+    (package / "kernels.py").write_text(kernels.format("+ 100.0"))
+    assert run(tmp_path) == ["102.0", "0"]
+    (room / "block.py").write_text(source.format("inner", "x + 20.0"))
+    assert run(tmp_path) == ["121.0", "0"]
