@@ -105,8 +105,8 @@ def run_search(
         pool = _evolve(stocks, serving, version, search, iteration)
         bred.append([describe(one, search) for one in pool])
         acquisition = choose(pool, frames, search, calls=calls)
-        names = {p.name for p in acquisition.picks}
-        picked = [one.candidate for one in pool if one.candidate.name in names]
+        by_name = {one.candidate.name: one.candidate for one in pool}
+        picked = [by_name[pick.name] for pick in acquisition.picks]
         picked += newcomers(acquisition, search, iteration=iteration, calls=calls)
         new, spent = _label(picked, oracle, run_dir)
         calls += spent

@@ -42,7 +42,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquisition:
-    """The picks in the order of their choice, and how many others were refused for which reason.
+    """The picks, the most promising first, and how many others were refused for which reason.
 
     ``lost``: nothing could be picked, and the committee can't be trusted with a single
     relaxation. Then it takes labels that it has no say in, of new random crystals.
@@ -73,7 +73,7 @@ def acquire(
     bonding that it has never seen, and the committee, whose members share that ignorance, does
     not say so; without it a search can settle in the first funnel it finds. From one pick to the
     next c goes round 0, ½, 1 (:data:`ROUND`), whatever the size of a batch: the bound alone,
-    then novelty as well.
+    then novelty as well. Within a batch those with the least c come first.
 
     - Refused are exploded relaxations, unphysical geometries, spreads above ``spread_max`` or
       ``force_spread_max``, and enthalpies more than ``energy_window`` above the lowest predicted.
@@ -149,7 +149,8 @@ class _Batch:
     ) -> None:
         self.picks: list[Pick] = []
         self._suitors = suitors
-        self._seen, self._size, self._weight = len(seen), size, weight
+        self._size, self._weight = size, weight
+        self._places = sorted((len(seen) + k) % ROUND for k in range(size))
         self._bounds = np.array([s.bound for s in suitors])
         self._from_seen = np.array([_nearest(s.one.fingerprint, seen) for s in suitors])
         self._from_picks = np.full(len(suitors), inf)
@@ -163,7 +164,7 @@ class _Batch:
         while len(self._chosen) < self._size:
             distances = np.minimum(self._from_seen, self._from_picks)
             distances[~np.isfinite(distances)] = 0.0  # nothing is seen: all are alike new
-            place = (self._seen + len(self._chosen)) % ROUND
+            place = self._places[len(self._chosen)]
             scores = self._bounds - self._weight * place / (ROUND - 1) * distances
             order = np.argsort(scores, kind="stable").tolist()
             best = next((k for k in order if self._objection(k, apart) is None), None)

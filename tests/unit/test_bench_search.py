@@ -14,7 +14,7 @@ from ase.calculators.calculator import all_changes
 from ase.calculators.emt import EMT
 
 from aga.bench.search.arms import ARMS, check_arms
-from aga.bench.search.jobs import Job, Record
+from aga.bench.search.jobs import Job, Record, perform
 from aga.bench.search.ledger import TOLERANCE, CountedCalculator, CountedEngine, Ended, Ledger
 from aga.bench.search.measure import Comparison
 from aga.bench.search.observer import Clock, Duplicates
@@ -294,11 +294,12 @@ def test_rows_say_what_the_runs_did() -> None:
         record("ga", 1, [[10, 1, -4.0], [400, 30, -4.62955]]),
         record("ga", 2, [[10, 1, -4.5]]),
         record("ase-ga", 0, [[1200, 90, -4.6295]]),
-        record("aga", 0, [[40, 0, -4.62956]], correlation=0.9, calls=70),
+        record("aga", 0, [[50, 0, -4.62956]], calls=50),
+        record("aga-focal-uncertainty", 0, [[40, 0, -4.62956]], correlation=0.9, calls=70),
     ]
     assert found_at(records[0], -4.6296) == (200, 20)
     assert found_at(records[2], -4.6296) is None
-    ga, peer, aga = summarise(records)
+    ga, peer, ended, aga = summarise(records)
     assert (ga["seeds"], ga["successes"]) == (3, 2)
     assert (ga["median_reference_calls"], ga["median_relaxations"]) == (400, 30)
     assert ga["ratio_ase_ga"] == pytest.approx(3.0)
@@ -307,6 +308,18 @@ def test_rows_say_what_the_runs_did() -> None:
     assert aga["median_relaxations"] is None
     assert aga["ratio_ga"] == pytest.approx(10.0)
     assert aga["correlation"] == 0.9
+    assert (ended["median_reference_calls"], ended["median_total_calls"]) == (50, None)
+
+
+def test_only_the_whole_arm_goes_on_after_the_answer() -> None:
+    easy = replace(PROBLEMS["cu-au"].quick(), answer=100.0)
+    done = {
+        name: perform(Job(problem=easy, arm=ARMS[name], seed=0), lambda _: None)
+        for name in ("aga", "aga-focal-uncertainty")
+    }
+    assert (done["aga"]["calls"], done["aga"]["verdict"]) == (1, None)
+    assert done["aga-focal-uncertainty"]["calls"] > 9
+    assert done["aga-focal-uncertainty"]["verdict"] == "budget"
 
 
 def test_without_an_answer_the_lowest_that_any_run_found_counts() -> None:

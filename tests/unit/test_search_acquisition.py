@@ -292,6 +292,15 @@ def test_the_weight_of_novelty_goes_round_whatever_the_size_of_a_batch(
     assert [first(labels) for labels in (3, 4, 5, 6)] == ["n0", "n0", "far", "n0"]
 
 
+@pytest.mark.parametrize("labels", [3, 4, 5, 6])
+def test_the_pick_of_the_bound_alone_is_the_first_of_its_batch(
+    near_and_far: list[Individual], make_known: MakeKnown, labels: int
+) -> None:
+    labelled = [make_known(f"i{k}", -4.6) for k in range(labels)]
+    rules = search(picks=3, novelty_weight=1.0)
+    assert picked(acquire(near_and_far, labelled, rules, calls_left=99)) == ["n0", "n1", "far"]
+
+
 def test_a_pick_makes_what_is_like_it_less_attractive(
     make_individual: MakeIndividual, fingerprint_at: FingerprintAt, make_known: MakeKnown
 ) -> None:

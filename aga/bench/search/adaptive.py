@@ -1,4 +1,4 @@
-"""Arms that relax on the committee: whole searches of aga, with the reference method counted."""
+"""Arms that relax on the committee: searches of aga, with the reference method counted."""
 
 from __future__ import annotations
 
@@ -28,22 +28,24 @@ SAMPLE = 40
 
 
 def adaptive(bout: Bout) -> None:
-    """Run a whole search until its own verdict, final relaxations included.
+    """Run a search to its own verdict, final relaxations included, unless the ledger ends it.
 
-    Notes in ``bout.facts``: ``verdict``, ``labels`` (calls before the final relaxations),
-    ``correlation`` (Spearman's, of the enthalpies that the committee in service predicted for
-    structures it relaxed and those of the reference method at the same geometries; these
-    evaluations are not counted).
+    Notes in ``bout.facts``: ``verdict`` and ``labels`` (calls before the final relaxations) of
+    one that came to its end, and ``correlation`` (Spearman's, of the enthalpies that the
+    committee in service predicted for structures it relaxed and those of the reference method at
+    the same geometries; these evaluations are not counted).
     """
     sample = _Sample(bout)
 
     def train(frames: Sequence[Frame], iteration: int, previous: Trained | None) -> Trained:
         return _trained(bout, frames, iteration, previous, sample)
 
-    outcome = run_search(bout.settings, _Reference(bout), train, bout.folder)
-    bout.facts.update(_facts(outcome))
-    with bout.clock.part("watching"):
-        bout.facts["correlation"] = sample.correlation()
+    try:
+        outcome = run_search(bout.settings, _Reference(bout), train, bout.folder)
+        bout.facts.update(_facts(outcome))
+    finally:
+        with bout.clock.part("watching"):
+            bout.facts["correlation"] = sample.correlation()
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:

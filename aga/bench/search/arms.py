@@ -21,13 +21,15 @@ class Arm:
     """A way of searching.
 
     ``target`` is ``module:function``, called with the bout; ``direct``: it relaxes on the
-    reference method, and the ledger ends it; ``settings`` where they differ from the problem's;
+    reference method; ``whole``: it goes on to its own verdict and final relaxations, where the
+    ledger ends others at the answer; ``settings`` where they differ from the problem's;
     ``package`` that must be installed, if any.
     """
 
     name: str
     target: str
     direct: bool = True
+    whole: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     package: str = ""
 
@@ -70,7 +72,7 @@ ARMS: dict[str, Arm] = {
             settings={**_CERTAIN, "training": {"focal_gamma": 0.0}},
         ),
         Arm(name="aga-focal", target=_ADAPTIVE, direct=False, settings=_CERTAIN),
-        Arm(name="aga-focal-uncertainty", target=_ADAPTIVE, direct=False),
+        Arm(name="aga-focal-uncertainty", target=_ADAPTIVE, direct=False, whole=True),
     )
 }
 """By name, in the order of the table."""

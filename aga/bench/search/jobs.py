@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ class Job:
 
         Defaults are part of the code: with :meth:`code` it decides the run.
         """
-        caps = [self.problem.calls, self.problem.relaxations] if self.arm.direct else []
+        caps: list[Any] = [self.problem.calls, self.problem.relaxations] if self.arm.direct else []
+        if not self.arm.direct and not self.arm.whole:
+            caps.append("ends at the answer")
         parts = [self.arm.target, self._tree(), self.problem.answer, caps]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -126,9 +129,9 @@ def _bout(job: Job, settings: Settings, folder: Path) -> Bout:
     problem, search = job.problem, settings.search
     ledger = Ledger(
         target=problem.answer,
-        calls=problem.calls,
-        relaxations=problem.relaxations,
-        ends=job.arm.direct,
+        calls=problem.calls if job.arm.direct else inf,
+        relaxations=problem.relaxations if job.arm.direct else inf,
+        ends=not job.arm.whole,
     )
     oracle = in_process(build_oracle(settings.oracle, settings.machine, search.atom_counts()))
     return Bout(

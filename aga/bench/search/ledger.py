@@ -21,8 +21,8 @@ Mark = tuple[int, int, float]
 """Reference calls and relaxations so far, and the lowest enthalpy in eV/atom until then."""
 
 
-class Ended(Exception):  # noqa: N818 - the end of a run, not an error
-    """The answer is found or the cap reached: the run ends here."""
+class Ended(BaseException):
+    """The answer is found or a cap reached: the run ends here. No error, which others may catch."""
 
 
 class Ledger:
@@ -33,9 +33,9 @@ class Ledger:
     target
         Enthalpy in eV/atom at which the run may end; None: unknown.
     calls, relaxations
-        Caps; a run that reaches one ends.
+        Caps; a run that reaches one ends. Infinite where the search has a budget of its own.
     ends
-        Whether the ledger ends the run; False where a search ends by its own verdict.
+        Whether the ledger ends the run; False where a search goes on to its own verdict.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Ledger:
     """
 
     def __init__(
-        self, *, target: float | None, calls: int, relaxations: int, ends: bool = True
+        self, *, target: float | None, calls: float, relaxations: float, ends: bool = True
     ) -> None:
         self.target = target
         self.caps = (calls, relaxations)

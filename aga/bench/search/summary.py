@@ -57,7 +57,7 @@ def found_at(record: Record, answer: float | None) -> tuple[int, int] | None:
 def _row(problem: str, arm: str, runs: Sequence[Record], answer: float | None) -> dict[str, Any]:
     hits = [found_at(run, answer) for run in runs]
     successes = sum(hit is not None for hit in hits)
-    direct = ARMS[arm].direct
+    direct, whole = ARMS[arm].direct, ARMS[arm].whole
     return {
         "problem": problem,
         "arm": arm,
@@ -69,7 +69,7 @@ def _row(problem: str, arm: str, runs: Sequence[Record], answer: float | None) -
         "overhead_ms_per_candidate": plain_median([r["overhead_ms_per_candidate"] for r in runs]),
         "answer": answer,
         "lowest": min((r["lowest"] for r in runs if r["lowest"] is not None), default=None),
-        "median_total_calls": None if direct else plain_median([r["calls"] for r in runs]),
+        "median_total_calls": plain_median([r["calls"] for r in runs]) if whole else None,
         "median_candidates": plain_median([r["candidates"] for r in runs]),
         "duplicate_rate": plain_median([r["duplicate_rate"] for r in runs]),
         "correlation": plain_median([r["correlation"] for r in runs]),

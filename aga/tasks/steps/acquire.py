@@ -62,7 +62,7 @@ def acquire_picks(context: StepContext) -> dict[str, Any]:
     picks |= {one.name: {"why": LOST} for one in new}
     repository.mark_picked(search_id, picks)
     return {
-        "label": sorted(picks),
+        "label": list(picks),
         "refused": dict(acquisition.refused),
         "calls": calls,
         "budget_spent": spent >= settings.budget.reference_calls,
