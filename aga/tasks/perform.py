@@ -81,9 +81,9 @@ def start(settings: dict[str, Any], launchpad: LaunchPad) -> str:
     ready = _with_full_paths(tree)
     if not repository.put_machine(ready):
         if tree.search.seed_searches:
-            from aga.tasks.steps.seed import earlier_structures  # noqa: PLC0415 - heavy, seldom
+            from aga.tasks.steps.seed import check_earlier  # noqa: PLC0415 - heavy, seldom
 
-            earlier_structures(repository, tree.search)  # a wrong name is told now, not by a step
+            check_earlier(repository, tree.search)  # what is wrong is told now, not by a step
         repository.create_search(ready)
     advance(repository, ours, tree.search_id())
     return tree.search_id()

@@ -17,7 +17,7 @@ from aga.structure.symmetry import space_group
 from aga.tasks.dispatch import advance
 from aga.tasks.perform import perform
 from aga.tasks.session import open_session
-from aga.tasks.steps.seed import earlier_structures
+from aga.tasks.steps.seed import check_earlier, earlier_structures
 
 pytestmark = pytest.mark.embedded
 
@@ -100,6 +100,22 @@ def test_earlier_searches_that_can_not_help(
     with pytest.raises(InputError, match="cell of 3 atoms"):
         taken(composition="Si3", formula_units=1, seed_searches=[filled_search])
     assert len(taken(seed_searches=[filled_search], population_size=2)) == 2
+
+
+def test_earlier_searches_that_use_up_the_budget_are_refused_at_the_start(
+    tmp_path: Path, filled_search: str, repository: Repository
+) -> None:
+    def check(calls: int) -> None:
+        budget = {"reference_calls": calls}
+        settings = settings_of(
+            tmp_path, seed_searches=[filled_search], population_size=3, budget=budget
+        )
+        check_earlier(repository, settings.search)
+
+    with pytest.raises(InputError, match="begins with 6 structures") as caught:
+        check(6)  # four random crystals, two of the earlier search that differ
+    assert "at least 8" in str(caught.value.remedy)
+    check(7)
 
 
 def test_an_earlier_search_without_labels(tmp_path: Path, repository: Repository) -> None:

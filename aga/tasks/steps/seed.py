@@ -16,7 +16,7 @@ from aga.structure.seeds import fitted
 from aga.tasks.context import StepContext
 from aga.training.data.formats import read_files
 
-__all__ = ["earlier_structures", "seed"]
+__all__ = ["check_earlier", "earlier_structures", "seed"]
 
 
 def seed(context: StepContext) -> dict[str, Any]:
@@ -32,6 +32,29 @@ def seed(context: StepContext) -> dict[str, Any]:
         "data": [f.name for f in data],
         "failed": dict(beginning.failed),
     }
+
+
+def check_earlier(repository: Repository, settings: SearchSettings) -> None:
+    """See at the start of a search whether the earlier searches that it names are of use.
+
+    Raises
+    ------
+    aga.errors.InputError
+        See :func:`earlier_structures`; or their structures leave no reference calls to what is
+        bred. Those of files are counted by :mod:`aga.search.feasible` already.
+    """
+    if not settings.seed_searches:
+        return
+    earlier = earlier_structures(repository, settings)
+    first, allowed = len(begin(settings, earlier).candidates), settings.budget.reference_calls
+    if first >= allowed:
+        raise InputError(
+            f"search.budget.reference_calls: the search begins with {first} structures, those of "
+            f"{', '.join(settings.seed_searches)} among them, so that the {allowed} calls allowed "
+            "are spent before anything is bred",
+            remedy=f"allow at least {first + settings.acquisition.picks_per_iteration}, or lower "
+            "search.population_size, the number taken from each of search.seed_searches",
+        )
 
 
 def earlier_structures(repository: Repository, settings: SearchSettings) -> list[Candidate]:
