@@ -106,16 +106,12 @@ def record_iteration(  # noqa: PLR0913 - what there is to sum up
     ----------
     iteration
         Its number.
-    labelled
-        All labelled structures.
-    relaxed
-        The candidates relaxed on the newest committee.
+    labelled, relaxed
+        All labelled structures; the candidates relaxed on the newest committee.
     spreads
         eV/atom, the newest committee's energy spread on labelled structures, by name.
-    settings
-        Of the search.
-    reference_calls
-        Spent so far.
+    settings, reference_calls
+        Of the search; spent so far.
     errors
         eV/atom, |prediction − label| of the picks of this iteration.
     """
