@@ -22,7 +22,10 @@ Mark = tuple[int, int, float]
 
 
 class Ended(BaseException):
-    """The answer is found or a cap reached: the run ends here. No error, which others may catch."""
+    """The answer is found or a cap reached: the run ends here.
+
+    No ``Exception``: engines take those of their calculator for a label that failed.
+    """
 
 
 class Ledger:
