@@ -98,6 +98,14 @@ def test_the_first_that_fits_is_taken_and_no_other(launchpad: SearchLaunchPad) -
     assert left == other
 
 
+def test_equal_ones_are_taken_in_the_order_they_were_added(launchpad: SearchLaunchPad) -> None:
+    """So the most promising pick of a batch is labelled first."""
+    labels = [add(launchpad, _priority=5) for _ in range(3)]
+    train = add(launchpad, _priority=7)
+    taken = [launchpad.checkout_fw(FWorker("node"), f"launch-{n}")[0].fw_id for n in range(4)]
+    assert taken == [train, *labels]
+
+
 def test_a_firework_bound_to_a_worker_goes_to_that_worker(launchpad: SearchLaunchPad) -> None:
     bound = add(launchpad, _fworker="special")
     assert launchpad._get_a_fw_to_run(FWorker("node").query) is None
