@@ -130,8 +130,8 @@ PROBLEMS: dict[str, Problem] = {
                 _of("lj-mixture", "Ni4P2", 2, pressure=10.0, volume_per_atom=8.0),
                 {"oracle": {"options": {"pairs": _KOB_ANDERSEN}}},
             ),
-            answer=-0.25720,
-            phase="Al2Cu",
+            answer=-0.25823,
+            phase="layers Ni Ni Ni P Ni P on a body-centred lattice",
         ),
         Problem(
             name="cu-au",
