@@ -102,7 +102,7 @@ def _function_set(elements: str, preset: str | None, cutoff: float | None) -> Fu
     if preset is not None:
         named: Any = preset  # another name is refused there
         return presets.preset(named, symbols, cutoff)
-    radius = PotentialSettings().cutoff if cutoff is None else cutoff
+    radius = PotentialSettings().radius if cutoff is None else cutoff
     return presets.automatic(symbols, radius)
 
 
@@ -113,6 +113,7 @@ def _functions_of_search(
     from aga.config.load import load_settings, settings_from_dict
     from aga.errors import InputError
     from aga.training.fixed import function_set
+    from aga.training.recipe import Recipe
 
     if Path(search).suffix in SUFFIXES or Path(search).is_file():
         settings = load_settings(Path(search), site)
@@ -123,4 +124,5 @@ def _functions_of_search(
     kind = settings.potential.descriptor
     if kind != "symmetry_functions":
         raise InputError(f"{search} describes atoms by {kind}, which has no symmetry functions")
-    return function_set(list(settings.search.atom_counts()), settings.potential)
+    recipe = Recipe.of_search(settings)
+    return function_set(recipe.elements, recipe.potential)

@@ -183,6 +183,7 @@ def _of_search(place: Place) -> _Data:
     from aga.config.fitting import FitSettings
     from aga.config.load import settings_from_dict
     from aga.errors import NotFoundError
+    from aga.training.recipe import Recipe
 
     with open_handle(place.search, place.database, place.launchpad, place.site) as handle:
         store, name = handle.repository, handle.id
@@ -201,7 +202,7 @@ def _of_search(place: Place) -> _Data:
         raise NotFoundError(
             f"nothing has joined the data of the last committee of {name}", search=name
         )
-    own = FitSettings(potential=settings.potential, training=settings.training)
+    own = FitSettings(potential=Recipe.of_search(settings).potential, training=settings.training)
     source = f"{name}, {committees[-1]['_id'].rpartition('/')[2]}"
     return _Data(before, new, source, own, settings.search.seed)
 

@@ -8,7 +8,10 @@ from pydantic import Field, model_validator
 
 from aga.config.base import NonNegative, Positive, Section
 
-__all__ = ["DeepSettings", "PotentialSettings"]
+__all__ = ["CUTOFF", "DeepSettings", "PotentialSettings"]
+
+CUTOFF = 4.5
+"""Å, where the settings name none and nothing is known of the composition."""
 
 
 class DeepSettings(Section):
@@ -53,7 +56,12 @@ class PotentialSettings(Section):
         "compact",
         description="size of the automatic set: compact for searches, fine for hundreds of frames",
     )
-    cutoff: Positive = Field(4.5, le=20, description="Å; a preset has its own")
+    cutoff: Positive | None = Field(
+        None,
+        le=20,
+        description="Å; where empty the radius of a sphere that holds 19 atoms of the search's "
+        "composition, 4.5 where there is no search; a preset has its own",
+    )
     hidden: tuple[int, ...] = Field((20, 20), description="nodes of the hidden layers")
     activation: Literal["tanh", "softplus", "silu"] = "softplus"
     repulsion: Literal["zbl", "none"] = Field(
@@ -67,6 +75,14 @@ class PotentialSettings(Section):
             raise ValueError("hidden: needs at least one layer of at least one node")
         if self.preset is not None and self.descriptor != "symmetry_functions":
             raise ValueError("preset: names symmetry functions, and descriptor asks for others")
-        if self.deep.inner_radius is not None and self.deep.inner_radius >= self.cutoff:
+        inner = self.deep.inner_radius
+        if inner is not None and self.cutoff is None:
+            raise ValueError("deep.inner_radius: goes with a cutoff of its own")
+        if inner is not None and self.cutoff is not None and inner >= self.cutoff:
             raise ValueError("deep.inner_radius: must be smaller than the cutoff")
         return self
+
+    @property
+    def radius(self) -> float:
+        """The cutoff in Å, :data:`CUTOFF` where none is set."""
+        return CUTOFF if self.cutoff is None else self.cutoff

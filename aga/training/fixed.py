@@ -43,7 +43,7 @@ def function_set(elements: Sequence[str], potential: PotentialSettings) -> Funct
     if potential.preset is not None:
         return preset(potential.preset, elements)
     make = fine if potential.functions == "fine" else automatic
-    return make(elements, potential.cutoff)
+    return make(elements, potential.radius)
 
 
 def fixed_functions(recipe: Recipe) -> Functions:
@@ -53,7 +53,7 @@ def fixed_functions(recipe: Recipe) -> Functions:
         return function_set(elements, potential)
     return LocalFrame(
         elements=elements,
-        cutoff=potential.cutoff,
+        cutoff=potential.radius,
         neighbours=(potential.deep.neighbours,) * len(elements),
         information=potential.deep.information,
     )

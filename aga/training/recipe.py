@@ -6,14 +6,23 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import pi
 from typing import Any, Self
 
 from aga.config.potential import PotentialSettings
 from aga.config.schema import Settings
 from aga.config.training import OptimizerName, TrainingSettings
 from aga.structure.protocols import Frame
+from aga.structure.volume import target_volume_per_atom
 
-__all__ = ["Recipe"]
+__all__ = ["NEIGHBOURS", "Recipe"]
+
+NEIGHBOURS = 19
+"""Atoms within the cutoff of a search that names none: 4.5 Å in silicon, 3.0 Å in diamond.
+
+With tens of labelled structures what lies farther tells the networks less than it costs them: of
+eight carbon atoms the ground state takes a third of the labels that it takes with 4.5 Å.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +39,18 @@ class Recipe:
 
     @classmethod
     def of_search(cls, settings: Settings, seed: int | None = None) -> Self:
-        """Give the recipe of a search, with its seed or another."""
+        """Give the recipe of a search, with its seed or another.
+
+        A cutoff that is left open becomes the radius of a sphere that holds :data:`NEIGHBOURS`
+        atoms at the volume that the search expects.
+        """
+        potential = settings.potential
+        if potential.cutoff is None and potential.preset is None:
+            radius = _radius_of(NEIGHBOURS, target_volume_per_atom(settings.search))
+            potential = potential.model_copy(update={"cutoff": radius})
         return cls(
             elements=tuple(sorted(settings.search.atom_counts())),
-            potential=settings.potential,
+            potential=potential,
             training=settings.training,
             seed=settings.search.seed if seed is None else seed,
         )
@@ -94,3 +111,8 @@ class Recipe:
         for frame in frames:
             digest.update(json.dumps(frame.to_dict(), sort_keys=True).encode())
         return digest.hexdigest()
+
+
+def _radius_of(atoms: int, volume: float) -> float:
+    """Give the radius in Å of a sphere with so many atoms, each of a volume in Å³."""
+    return round(float((3 * atoms * volume / (4 * pi)) ** (1 / 3)), 2)

@@ -38,8 +38,8 @@ def smooth_descriptor(recipe: Recipe) -> DeepSmooth:
     inner = potential.deep.inner_radius
     return DeepSmooth(
         elements=recipe.elements,
-        cutoff=potential.cutoff,
-        inner=INNER_SHARE * potential.cutoff if inner is None else inner,
+        cutoff=potential.radius,
+        inner=INNER_SHARE * potential.radius if inner is None else inner,
         embedding=potential.deep.embedding,
         axis=potential.deep.axis_neurons,
     )
