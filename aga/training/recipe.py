@@ -18,7 +18,7 @@ from aga.structure.volume import target_volume_per_atom
 __all__ = ["NEIGHBOURS", "Recipe"]
 
 NEIGHBOURS = 19
-"""Atoms within the cutoff of a search that names none: 4.5 Å in silicon, 3.0 Å in diamond.
+"""Atoms within the cutoff of a search that names none: 4.5 Å for silicon, 3.1 Å for carbon.
 
 With tens of labelled structures what lies farther tells the networks less than it costs them: of
 eight carbon atoms the ground state takes a third of the labels that it takes with 4.5 Å.
@@ -114,5 +114,5 @@ class Recipe:
 
 
 def _radius_of(atoms: int, volume: float) -> float:
-    """Give the radius in Å of a sphere with so many atoms, each of a volume in Å³."""
-    return round(float((3 * atoms * volume / (4 * pi)) ** (1 / 3)), 2)
+    """Give the radius in Å, to 0.1, of a sphere with so many atoms, each of a volume in Å³."""
+    return round(float((3 * atoms * volume / (4 * pi)) ** (1 / 3)), 1)
