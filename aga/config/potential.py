@@ -59,8 +59,8 @@ class PotentialSettings(Section):
     cutoff: Positive | None = Field(
         None,
         le=20,
-        description="Å; where empty the radius of a sphere that holds 19 atoms of the search's "
-        "composition, 4.5 where there is no search; a preset has its own",
+        description="Å; where empty the radius that holds 19 atoms in a search, else 4.5; a preset "
+        "has its own",
     )
     hidden: tuple[int, ...] = Field((20, 20), description="nodes of the hidden layers")
     activation: Literal["tanh", "softplus", "silu"] = "softplus"
