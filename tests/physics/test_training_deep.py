@@ -306,6 +306,8 @@ def test_settings_of_nonsense_are_refused() -> None:
         ({"deep": {"embedding": []}}, "embedding"),
         ({"deep": {"embedding": [4], "axis_neurons": 5}}, "axis_neurons"),
         ({"deep": {"inner_radius": 4.5}}, "inner_radius"),
+        ({"deep": {"inner_radius": 0.5}}, "goes with a cutoff"),
+        ({"cutoff": 4.5, "deep": {"inner_radius": 4.5}}, "smaller than the cutoff"),
         ({"deep": {"neighbours": 0}}, "neighbours"),
     ]:
         with pytest.raises(ValueError, match=message):
