@@ -63,10 +63,14 @@ def check(
     """Check a settings file; every mistake is told at once."""
     from aga.cli.common import read_settings
     from aga.oracle.registry import resolve_engine
+    from aga.structure.volume import target_volume_per_atom
+    from aga.training.recipe import Recipe
 
     settings = read_settings(file, site)
     atoms = settings.search.atom_counts()
     low, high = settings.search.unit_range()[0], settings.search.unit_range()[-1]
+    recipe = Recipe.of_search(settings)
+    preset = recipe.potential.preset
     facts = {
         "ok": True,
         "file": str(file),
@@ -75,6 +79,8 @@ def check(
         "atoms": atoms,
         "formula_units": [low, high],
         "engine": resolve_engine(settings.oracle.engine, atoms),
+        "volume_per_atom": round(target_volume_per_atom(settings.search), 3),
+        "cutoff": None if preset else recipe.potential.radius,
         "digest": settings.digest(),
     }
     if as_json:
@@ -87,6 +93,8 @@ def check(
     say(f"{file}: fine")
     say(f"search {facts['search']}: {cell} per cell, reference method {facts['engine']},")
     say(f"at most {budget.reference_calls} reference calls in {budget.iterations} iterations")
+    sight = f"preset {preset}" if preset else f"cutoff {facts['cutoff']:g} Å"
+    say(f"about {facts['volume_per_atom']:.1f} Å³ per atom, potentials with {sight}")
 
 
 def schema(output: OutputOption = None) -> None:

@@ -124,6 +124,23 @@ def test_check_of_good_settings(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.startswith(f"{path}: fine\n")
 
 
+def test_check_tells_what_the_composition_decides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("search: {composition: TiO2, volume_per_atom: 10.4}\n")
+    assert main(["check", str(path), "--json"]) == 0
+    data = document(capsys)
+    assert (data["volume_per_atom"], data["cutoff"]) == (10.4, 3.6)
+    assert main(["check", str(path)]) == 0
+    assert "10.4 Å³ per atom, potentials with cutoff 3.6 Å\n" in capsys.readouterr().out
+    path.write_text("search: {composition: TiO2}\npotential: {preset: tio2}\n")
+    assert main(["check", str(path), "--json"]) == 0
+    assert document(capsys)["cutoff"] is None
+    assert main(["check", str(path)]) == 0
+    assert capsys.readouterr().out.endswith("potentials with preset tio2\n")
+
+
 def test_init_writes_a_file_that_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
