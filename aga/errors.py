@@ -20,7 +20,6 @@
     ├── CandidateError           drop this candidate, go on
     │   ├── OracleError          the reference method failed on it (with a reason)
     │   └── GenerationError      an operator found no acceptable structure
-    │       └── TooCloseError    … for its atoms are closer than allowed
     └── StaleAttemptError        somebody else owns this step now: discard
 
 Each carries ``facts`` (plain JSON values) and a ``remedy``: what to do about it.
@@ -51,7 +50,6 @@ __all__ = [
     "SiteError",
     "StaleAttemptError",
     "StructureError",
-    "TooCloseError",
     "UnavailableError",
 ]
 
@@ -236,12 +234,6 @@ class GenerationError(CandidateError):
     """An operator found no acceptable structure in its bounded number of tries."""
 
     reason = "no_structure"
-
-
-class TooCloseError(GenerationError):
-    """Atoms of what an operator made are closer than allowed."""
-
-    reason = "too_close"
 
 
 class StaleAttemptError(AgaError):

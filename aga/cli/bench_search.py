@@ -70,7 +70,7 @@ def search(  # noqa: PLR0913 - each is an option of the command
         typer.Option(
             "--page",
             metavar="FILE",
-            help="Markdown page to write table and pictures into.",
+            help="Markdown page to write table and pictures into; the runs beside it count too.",
             show_default=False,
         ),
     ] = None,
@@ -79,7 +79,7 @@ def search(  # noqa: PLR0913 - each is an option of the command
     """Search for known answers in several ways and count the reference calls."""
     from aga.bench.search.arms import check_arms
     from aga.bench.search.measure import Comparison, measure_searches
-    from aga.bench.search.page import check_page, save_pictures, write_page
+    from aga.bench.search.page import check_page, runs_of, save_pictures, write_page
     from aga.bench.search.problems import find_problems
     from aga.bench.search.progress import SearchProgress
     from aga.bench.search.provenance import footer, left_out_lines
@@ -96,7 +96,8 @@ def search(  # noqa: PLR0913 - each is an option of the command
     )
     if page is not None:
         check_page(page)
-    results = ResultsFile(output, any_code=any_code)
+    published = None if page is None else runs_of(page)
+    results = ResultsFile(output, any_code=any_code, published=published)
     number = cores() if workers is None else workers
     todo = len(results.missing(comparison.jobs())) if number else 0
     screen, jobs = console(stderr=True), comparison.jobs()

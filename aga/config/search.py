@@ -107,7 +107,9 @@ class ConvergenceSettings(Section):
         0.02, description="eV/atom; the committee must agree on the best this well"
     )
     error_tolerance: Positive = Field(
-        0.03, description="eV/atom; the last picks must have been predicted this well (median)"
+        0.03,
+        description="eV/atom; the picks of these iterations must have been predicted this well "
+        "(median)",
     )
     best_structures: int = Field(1, ge=1, description="how many of the best must be unchanged")
     target_energy_per_atom: float | None = Field(
@@ -160,6 +162,11 @@ class SearchSettings(Section):
     )
     symmetric_share: Share = Field(
         1.0, description="share of the random crystals that get the symmetry of a space group"
+    )
+    subcell_share: Share = Field(
+        0.4,
+        description="share of the random immigrants that are copies of a smaller cell, where the "
+        "composition can be divided",
     )
     schedule: Literal["sequential", "concurrent"] = Field(
         "sequential",

@@ -160,10 +160,10 @@ def assess(
     It is *converged* when the reference method has found the target energy, or when all of this
     holds: the best structures have kept their enthalpies within ``energy_tolerance`` for
     ``stable_iterations`` iterations; the committee's spread on them is below
-    ``spread_tolerance``; the labels of the last picks were predicted within ``error_tolerance``
-    (the members may agree and all be wrong); some relaxation could be trusted; and no unlabelled
-    candidate is predicted lower than the best by more than ``energy_tolerance``. Else the *budget*
-    of reference calls, iterations or hours may be spent.
+    ``spread_tolerance``; the picks of these iterations were predicted within ``error_tolerance``
+    (the median; members may agree and all be wrong); some relaxation could be trusted; and no
+    unlabelled candidate is predicted lower than the best by more than ``energy_tolerance``. Else
+    the *budget* of reference calls, iterations or hours may be spent.
 
     Parameters
     ----------
@@ -206,12 +206,10 @@ def _evidence(
     return {
         "best": last.best[0].enthalpy_per_atom if last and last.best else None,
         "best_name": last.best[0].name if last and last.best else None,
-        "drift": _drift(history[-1 - settings.convergence.stable_iterations :])
-        if history
-        else None,
+        "drift": _drift(_window(history, settings.convergence)) if history else None,
         "spread": max(known) if known and len(known) == len(spreads) else None,
         "lowest_unlabelled": last.lowest_unlabelled if last else None,
-        "pick_error": last.pick_error if last else None,
+        "pick_error": _pick_error(_window(history, settings.convergence)),
         "calls": calls,
         "iterations": last.iteration if last else 0,
         "hours": hours,
@@ -225,7 +223,7 @@ def _missing(history: Sequence[IterationRecord], settings: SearchSettings) -> li
         return ["no structure has been labelled yet"]
     missing: list[str] = []
     last = history[-1]
-    window = history[-1 - rule.stable_iterations :]
+    window = _window(history, rule)
     drift = _drift(window)
     if len(window) <= rule.stable_iterations:
         missing.append(
@@ -238,7 +236,7 @@ def _missing(history: Sequence[IterationRecord], settings: SearchSettings) -> li
             f"the best changed by {drift * 1000:.1f} meV/atom within "
             f"{rule.stable_iterations} iterations"
         )
-    missing += _unsure(last, rule)
+    missing += _unsure(window, rule)
     lowest = last.best[0].enthalpy_per_atom
     other = last.lowest_unlabelled
     if other is not None and other < lowest - rule.energy_tolerance:
@@ -248,9 +246,10 @@ def _missing(history: Sequence[IterationRecord], settings: SearchSettings) -> li
     return missing
 
 
-def _unsure(last: IterationRecord, rule: ConvergenceSettings) -> list[str]:
+def _unsure(window: Sequence[IterationRecord], rule: ConvergenceSettings) -> list[str]:
     """Say why the committee of the last iteration is not to be believed yet."""
     missing: list[str] = []
+    last = window[-1]
     for one in last.best:
         if one.energy_spread is None:
             missing.append(f"the committee has not been asked about {one.name}")
@@ -261,12 +260,30 @@ def _unsure(last: IterationRecord, rule: ConvergenceSettings) -> list[str]:
             )
     if last.trusted == 0:
         missing.append("the committee could not be trusted with a single relaxation")
-    if last.pick_error is not None and last.pick_error > rule.error_tolerance:
+    error = _pick_error(window)
+    if error is not None and error > rule.error_tolerance:
         missing.append(
-            f"the last picks were mispredicted by {last.pick_error * 1000:.0f} meV/atom "
-            f"(wanted below {rule.error_tolerance * 1000:g})"
+            f"picks were mispredicted by {error * 1000:.0f} meV/atom in the median of the last "
+            f"iterations (wanted below {rule.error_tolerance * 1000:g})"
         )
     return missing
+
+
+def _window(
+    history: Sequence[IterationRecord], rule: ConvergenceSettings
+) -> Sequence[IterationRecord]:
+    """Give the iterations that have to be alike, and the one before them."""
+    return history[-1 - rule.stable_iterations :]
+
+
+def _pick_error(window: Sequence[IterationRecord]) -> float | None:
+    """Median in eV/atom of the pick errors of a window's iterations, but for its first one.
+
+    A single iteration has three picks or fewer: too few to tell a committee that knows from one
+    that was lucky. None where nothing was labelled.
+    """
+    errors = [one.pick_error for one in window[1:] if one.pick_error is not None]
+    return float(np.median(errors)) if errors else None
 
 
 def _drift(window: Sequence[IterationRecord]) -> float | None:

@@ -16,6 +16,7 @@ from aga.search.operators import OPERATORS, Forces, Operator, OperatorContext
 from aga.search.population import Population, select_parents
 from aga.search.rates import OperatorRecord, shares
 from aga.structure.candidate import Candidate, Lineage
+from aga.structure.pushing import pushed_apart
 
 __all__ = ["TRIES", "Proposals", "propose"]
 
@@ -53,10 +54,11 @@ def propose(
     """Breed one generation.
 
     Every offspring has a random stream of its own, ``propose/GENERATION/INDEX``, from which its
-    operator, parents and structure come. Structures with atoms
-    too close, with a volume out of range, or like one of the population or of this generation
-    are bred anew, at most :data:`TRIES` times; then a random immigrant takes the place, and
-    where that fails too it stays empty.
+    operator, parents and structure come. Atoms that came too close are pushed apart
+    (:mod:`aga.structure.pushing`). Structures where that does not help, with a volume out of
+    range, or like one of the population or of this generation are bred anew, at most
+    :data:`TRIES` times; then a random immigrant takes the place, and where that fails too it
+    stays empty.
 
     Parameters
     ----------
@@ -139,6 +141,7 @@ def _bred(breeder: _Breeder, generation: int, index: int) -> str | None:
             generation=generation,
             stream="/".join(map(str, names)),
         )
+        child = pushed_apart(child, nursery.limits)
         child = child.renamed(f"g{generation:03d}-{index:03d}", lineage)
         # once only immigrants are left, one like the population is better than none
         known_too = attempt < TRIES + TRIES // 2

@@ -23,7 +23,6 @@ __all__ = [
     "reduced",
     "room",
     "shortest_distances",
-    "sure_to_touch",
     "too_close",
     "wrapped",
 ]
@@ -127,21 +126,6 @@ def too_close(candidate: Candidate, limits: DistanceLimits) -> bool:
     table = limits.matrix(candidate.numbers)
     i, j, d = neighbour_pairs(candidate, float(table.max()))
     return bool(np.any(d < table[i, j]))
-
-
-def sure_to_touch(
-    numbers: IntArray, scaled: FloatArray, cell: FloatArray, limits: DistanceLimits
-) -> bool:
-    """Tell at a glance of most structures that are :func:`too_close` that they are.
-
-    For (n,) atomic numbers at (n, 3) fractional positions in any cell (3, 3), in Å: one image of
-    each pair is looked at, so that a structure it says nothing against may still be too close.
-    """
-    apart = scaled[:, None, :] - scaled[None, :, :]
-    apart = (apart - np.rint(apart)) @ cell
-    distances = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart))
-    np.fill_diagonal(distances, np.inf)
-    return bool((distances < limits.matrix(numbers)).any())
 
 
 def shortest_distances(candidate: Candidate) -> dict[tuple[str, str], float]:

@@ -20,7 +20,7 @@ from aga.errors import GenerationError
 from aga.structure.candidate import Candidate, FloatArray, Lineage
 from aga.structure.cell_limits import CellLimits
 from aga.structure.geometry import DistanceLimits, reduced, too_close
-from aga.structure.lattices import random_lattice
+from aga.structure.lattices import FLATTEST, random_lattice
 from aga.structure.occupation import Setting, compatible_settings
 from aga.structure.placement import placed
 from aga.structure.wyckoff import centring, lattice_points
@@ -35,6 +35,7 @@ GROUP_TRIES = 4
 
 _VOLUME_STEPS = 8
 _CELLS = 4
+_COMPACT = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +200,8 @@ def random_atoms(
 ) -> Candidate:
     """Place atoms one by one in a random cell, without symmetry.
 
-    The cell grows by a tenth whenever the atoms do not fit, at most to about twice the volume
-    in Å³ that was asked for.
+    The cell grows by a tenth whenever the atoms do not fit, and becomes more compact, at most to
+    about twice the volume in Å³ that was asked for.
 
     Raises
     ------
@@ -212,7 +213,8 @@ def random_atoms(
     table = limits.matrix(np.array(list(atoms)))
     for step in range(_VOLUME_STEPS):
         for _ in range(_CELLS):
-            cell = random_lattice(1, volume * 1.1**step, rng)
+            flattest = max(_COMPACT, FLATTEST * 0.7**step)
+            cell = random_lattice(1, volume * 1.1**step, rng, flattest=flattest)
             found = placed(1, atoms, cell, table, rng, tight=True)
             if found is None:
                 continue

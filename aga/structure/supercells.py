@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from functools import lru_cache
+from itertools import product
 
 import numpy as np
 import spglib
@@ -11,7 +13,7 @@ from spglib import niggli_reduce
 from aga.structure.candidate import Candidate, FloatArray, IntArray
 from aga.structure.geometry import fractional, reduced
 
-__all__ = ["of_size", "smallest_cell", "supercell"]
+__all__ = ["of_size", "random_supercell", "smallest_cell", "supercell"]
 
 LARGEST_MULTIPLE = 64
 """Primitive cells in a supercell; the number of different supercells grows with its square."""
@@ -87,8 +89,16 @@ def supercell(candidate: Candidate, copies: int) -> Candidate:
     return reduced(_repeated(candidate, matrix))
 
 
-def _lattices(copies: int) -> Iterator[IntArray]:
+def random_supercell(candidate: Candidate, copies: int, rng: np.random.Generator) -> Candidate:
+    """Repeat a cell, to any one of so many copies, all equally likely; reduced."""
+    lattices = _lattices(copies)
+    return reduced(_repeated(candidate, lattices[int(rng.integers(len(lattices)))]))
+
+
+@lru_cache(maxsize=64)
+def _lattices(copies: int) -> tuple[IntArray, ...]:
     """Give every sublattice of an index once, by its Hermite normal form."""
+    found: list[IntArray] = []
     for a in range(1, copies + 1):
         if copies % a:
             continue
@@ -96,10 +106,11 @@ def _lattices(copies: int) -> Iterator[IntArray]:
             if (copies // a) % b:
                 continue
             c = copies // (a * b)
-            for d in range(b):
-                for e in range(c):
-                    for f in range(c):
-                        yield np.array([[a, d, e], [0, b, f], [0, 0, c]])
+            found += [
+                np.array([[a, d, e], [0, b, f], [0, 0, c]])
+                for d, e, f in product(range(b), range(c), range(c))
+            ]
+    return tuple(found)
 
 
 def _repeated(candidate: Candidate, matrix: IntArray) -> Candidate:

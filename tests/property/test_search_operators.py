@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matscipy.neighbours import neighbour_list
 
-from aga.errors import GenerationError, TooCloseError
+from aga.errors import GenerationError
 from aga.search.operators import OPERATORS, OperatorContext
 from aga.search.operators.mirror import _ball, _slab
 from aga.search.operators.vibrations import Vibrations
@@ -183,10 +183,7 @@ def test_crossover_takes_environments_from_both_parents() -> None:
     volumes = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        try:
-            child = OPERATORS["crossover"].function([dense, loose], rng, context_of(dict(key)))
-        except TooCloseError:
-            continue
+        child = OPERATORS["crossover"].function([dense, loose], rng, context_of(dict(key)))
         volumes.append(child.volume)
         assert dense.volume * 0.999 <= child.volume <= loose.volume * 1.001
     assert np.ptp(volumes) > 0.1 * dense.volume
@@ -199,10 +196,7 @@ def test_crossover_of_a_crystal_with_itself_can_give_it_back() -> None:
     kept = []
     for seed in range(30):
         rng = np.random.default_rng(seed)
-        try:
-            child = OPERATORS["crossover"].function([one, one], rng, context_of({"Si": 8}))
-        except TooCloseError:
-            continue
+        child = OPERATORS["crossover"].function([one, one], rng, context_of({"Si": 8}))
         d = neighbour_pairs(child, 4.0)[2]
         kept.append(np.isclose(d, shortest, atol=1e-6).any())
     assert any(kept)
@@ -373,15 +367,9 @@ def test_symmetrise_gives_symmetry(counts: dict[str, int], seed: int) -> None:
 
 @pytest.mark.parametrize(("name", "first"), [("add_unit", 0), ("remove_unit", 1)])
 def test_a_unit_more_or_less_leaves_the_density(name: str, first: int) -> None:
-    made = 0
     for seed in range(first, 80, 2):
-        try:
-            parents, child = offspring(name, {"Ti": 1, "O": 2}, seed, (1, 2))
-        except TooCloseError:
-            continue
-        made += 1
+        parents, child = offspring(name, {"Ti": 1, "O": 2}, seed, (1, 2))
         assert child.volume / len(child) == pytest.approx(parents[0].volume / len(parents[0]))
-    assert made >= 10
 
 
 def test_no_cell_leaves_the_sizes_of_the_search() -> None:

@@ -15,10 +15,10 @@ from aga.structure.geometry import (
     neighbour_pairs,
     reduced,
     shortest_distances,
-    sure_to_touch,
     too_close,
     wrapped,
 )
+from aga.structure.pushing import pushed_apart
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -86,18 +86,14 @@ def test_only_the_pair_that_is_too_close_counts() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(seed=SEEDS, size=st.integers(1, 6))
-def test_what_touches_at_a_glance_is_too_close(seed: int, size: int) -> None:
+def test_pushing_parts_all_atoms_or_changes_nothing(seed: int, size: int) -> None:
     one = crystal(np.random.default_rng(seed), size)
     limits = DistanceLimits(factor=0.65, overrides={})
-    if sure_to_touch(one.numbers, fractional(one), one.cell, limits):
-        assert too_close(one, limits)
-
-
-def test_a_glance_looks_across_the_walls_of_the_cell() -> None:
-    limits, cell = DistanceLimits(factor=0.65, overrides={}), np.diag([9.0, 9.0, 9.0])
-    near, far = np.array([[0.0, 0, 0.05], [0, 0, 0.95]]), np.array([[0.0, 0, 0], [0, 0, 0.5]])
-    assert sure_to_touch(np.array([22, 8]), near, cell, limits)
-    assert not sure_to_touch(np.array([22, 8]), far, cell, limits)
+    pushed = pushed_apart(one, limits)
+    assert (pushed is one) or not too_close(pushed, limits)
+    assert (pushed.cell == one.cell).all()
+    assert (pushed.numbers == one.numbers).all()
+    assert pushed.positions.mean(axis=0) == pytest.approx(one.positions.mean(axis=0), abs=1e-6)
 
 
 @settings(max_examples=60, deadline=None)

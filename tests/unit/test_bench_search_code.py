@@ -203,6 +203,7 @@ def test_a_folder_of_another_version_is_not_silently_continued(
     assert (document["schema"], document["rows"]) == (1, [])
     assert (document["missing"], document["left_out"], document["runs"]) == (1, 1, 0)
 
+    page.with_suffix(".jsonl").unlink()
     assert quick(tmp_path, "--workers", "0", "--any-code", "--page", str(page)) == 0
     found = capsys.readouterr()
     assert found.err == ""

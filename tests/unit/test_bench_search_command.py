@@ -20,9 +20,9 @@ PROMISED = {
 }
 
 
-def quick(folder: Path, *words: str) -> int:
+def quick(folder: Path, *words: str, problem: str = "cu-au") -> int:
     common = ["bench", "search", "--quick", "--seeds", "1", "--workers", "1"]
-    return main([*common, "--problem", "cu-au", "--output", str(folder), *words])
+    return main([*common, "--problem", problem, "--output", str(folder), *words])
 
 
 def rows_of(printed: str) -> list[dict[str, Any]]:
@@ -85,9 +85,14 @@ def test_the_page_gets_table_and_pictures(
     assert (page.parents[1] / "images" / "search-cu-au.png").exists()
     assert "cu-au" in capsys.readouterr().out
 
+    # whoever has the page and the runs beside it can draw it again, and go on with it
+    kept = page.with_suffix(".jsonl").read_text("utf-8")
+    assert kept == (tmp_path / "runs" / "runs.jsonl").read_text("utf-8")
     nothing = ["--workers", "0", "--page", str(page)]
-    assert quick(tmp_path / "runs", "--arm", "random", *nothing) == 0
+    assert quick(tmp_path / "elsewhere", "--arm", "random", *nothing) == 0
     assert page.read_text("utf-8") == text
+    assert page.with_suffix(".jsonl").read_text("utf-8") == kept
+    assert not (tmp_path / "elsewhere" / "runs.jsonl").exists()
     page.write_text("no place\n", "utf-8")
     assert quick(tmp_path / "runs", "--arm", "random", "--page", str(page)) == 2
     assert "no place for the results" in capsys.readouterr().err
@@ -95,7 +100,7 @@ def test_the_page_gets_table_and_pictures(
 
 @pytest.mark.slow
 def test_searches_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert quick(tmp_path, *ADAPTIVE, "--json") == 0
+    assert quick(tmp_path, *ADAPTIVE, "--json", problem="si8") == 0
     rows = rows_of(capsys.readouterr().out)
     assert [row["arm"] for row in rows] == ["aga", "aga-focal", "aga-focal-uncertainty"]
     for record in map(json.loads, (tmp_path / "runs.jsonl").read_text("utf-8").splitlines()):

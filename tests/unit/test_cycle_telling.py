@@ -134,7 +134,7 @@ def test_a_whole_search_tells_it(tmp_path: Path) -> None:
             "search": {
                 "composition": "Si2",
                 "formula_units": 1,
-                "seed": 2,
+                "seed": 7,
                 "initial_structures": 4,
                 "offspring": 6,
                 "population_size": 4,

@@ -212,12 +212,21 @@ def test_a_record_holds_the_best_distinct_and_the_lowest_unlabelled(
 
 
 def test_a_potential_that_mispredicts_its_own_picks_has_not_converged() -> None:
+    rule = search(stable_iterations=3)
     history = [record(k, -4.6, error=0.1) for k in range(4)]
-    got = verdict(history)
+    got = verdict(history, rule)
     assert got.state == "continue"
     assert "mispredicted by 100 meV/atom" in got.reason
+    # one lucky iteration tells nothing: the median of the stable ones does
     history.append(record(4, -4.6, error=0.02))
-    assert verdict(history).state == "converged"
+    assert "mispredicted by 100 meV/atom" in verdict(history, rule).reason
+    history.append(record(5, -4.6, error=0.02))
+    got = verdict(history, rule)
+    assert got.state == "converged"
+    assert got.evidence["pick_error"] == 0.02
+    # nor does one unlucky iteration, nor one without picks
+    history += [record(6, -4.6), record(7, -4.6, error=0.02), record(8, -4.6, error=0.02)]
+    assert verdict([*history, record(9, -4.6, error=0.2)], rule).state == "converged"
 
 
 def test_the_error_of_a_record_is_the_median_and_survives_storage() -> None:

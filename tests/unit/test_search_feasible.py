@@ -53,7 +53,7 @@ def test_atoms_that_no_packing_holds() -> None:
 def test_distances_between_unlike_atoms_count_too() -> None:
     # each element alone would fit, together they do not
     problem = checked(
-        composition="NaCl", formula_units=4, min_distances={"Cl-Na": 5.2}, volume_range=[0.8, 1.2]
+        composition="NaCl", formula_units=4, min_distances={"Cl-Na": 7.0}, volume_range=[0.8, 1.2]
     )["search.composition"]
     assert "no structure of NaCl was found" in problem.message
 

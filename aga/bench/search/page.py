@@ -1,4 +1,4 @@
-"""The page with the committed results: table and pictures written from the results file."""
+"""The page with the committed results: table, pictures and the runs that they are of."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 from aga.bench.search.figure import success_figure
 from aga.bench.search.jobs import Record
 from aga.bench.search.provenance import footer
+from aga.bench.search.results import as_line
 from aga.bench.search.table import markdown_table
 from aga.errors import InputError
+from aga.oracle.base import disk_full_as_error
 from aga.report.plots import save_figure
 
-__all__ = ["BEGIN", "END", "check_page", "save_pictures", "write_page"]
+__all__ = ["BEGIN", "END", "check_page", "runs_of", "save_pictures", "write_page"]
 
 BEGIN = "<!-- results: written by `aga bench search --page` -->"
 END = "<!-- end of results -->"
@@ -39,8 +41,16 @@ def check_page(page: Path) -> str:
     return text
 
 
+def runs_of(page: Path) -> Path:
+    """Give the file beside a page that holds the runs of its table."""
+    return page.with_suffix(".jsonl")
+
+
 def write_page(page: Path, document: Mapping[str, Any], records: Sequence[Record]) -> None:
     """Put the table between the marks, and pictures into ``../images`` beside the page's folder.
+
+    The runs are written beside the page (:func:`runs_of`), so that whoever has the page can go on
+    with them.
 
     Parameters
     ----------
@@ -63,7 +73,9 @@ def write_page(page: Path, document: Mapping[str, Any], records: Sequence[Record
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     body = "\n\n".join(parts)
-    page.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
+    with disk_full_as_error(page):
+        page.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
+        runs_of(page).write_text("".join(as_line(one) for one in records), encoding="utf-8")
 
 
 def save_pictures(records: Sequence[Record], folder: Path) -> list[tuple[str, str]]:

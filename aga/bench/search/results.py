@@ -10,7 +10,12 @@ from aga.bench.search.jobs import Job, Record
 from aga.errors import InputError
 from aga.oracle.base import disk_full_as_error
 
-__all__ = ["ResultsFile"]
+__all__ = ["ResultsFile", "as_line"]
+
+
+def as_line(record: Record) -> str:
+    """Write a record as a line of a results file."""
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 class ResultsFile:
@@ -24,30 +29,35 @@ class ResultsFile:
         Made where it is not there.
     any_code
         Let runs of another code count where there is none of this one.
+    published
+        Another file of records, beside a page of results, that count too; it may be missing.
 
     Raises
     ------
     aga.errors.InputError
-        The file is not one of records; a last line that was cut off by an interruption is dropped.
+        A file is not one of records; a last line that was cut off by an interruption is dropped.
     """
 
-    def __init__(self, folder: Path, *, any_code: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, any_code: bool = False, published: Path | None = None
+    ) -> None:
         with disk_full_as_error(folder):
             folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "runs.jsonl"
         self.any_code = any_code
         self._records: dict[str, dict[str, Record]] = {}
         self._unidentified: set[tuple[str, str, int]] = set()
-        for record in self._read():
-            self._keep(record)
+        for file in [self.path] if published is None else [published, self.path]:
+            for record in self._read(file):
+                self._keep(record)
 
-    def _read(self) -> Iterable[Record]:
-        if not self.path.exists():
+    def _read(self, file: Path) -> Iterable[Record]:
+        if not file.exists():
             return
-        text = self.path.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
         whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            self.path.write_text(whole, encoding="utf-8")
+        if whole != text and file == self.path:
+            file.write_text(whole, encoding="utf-8")
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 record = json.loads(line)
@@ -55,7 +65,7 @@ class ResultsFile:
                 yield {**record, "key": str(record["key"])}
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(
-                    f"{self.path}:{number}: not a record of a run",
+                    f"{file}:{number}: not a record of a run",
                     remedy="remove the line, or name another folder with --output",
                     line=number,
                 ) from error
@@ -69,9 +79,8 @@ class ResultsFile:
 
     def add(self, record: Record) -> None:
         """Append a finished run."""
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False)
         with disk_full_as_error(self.path), self.path.open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+            stream.write(as_line(record))
         self._keep(record)
 
     def missing(self, jobs: Sequence[Job]) -> list[Job]:

@@ -7,10 +7,9 @@ from itertools import permutations
 import numpy as np
 from ase.data import atomic_numbers
 
-from aga.errors import TooCloseError
 from aga.search.operators.context import OperatorContext
 from aga.structure.candidate import Candidate, FloatArray, IntArray, determinant
-from aga.structure.geometry import reduced, sure_to_touch
+from aga.structure.geometry import reduced
 
 __all__ = ["arranged", "clearances", "in_basis", "random_basis", "spacing"]
 
@@ -51,15 +50,8 @@ def arranged(
     numbers, scaled, cell
         (n,) atomic numbers, (n, 3) fractional positions, (3, 3) lattice vectors in Å.
     context
-        The composition and the shortest distances.
-
-    Raises
-    ------
-    aga.errors.TooCloseError
-        Atoms touch: seen before the cell is reduced, which takes longer.
+        The composition.
     """
-    if sure_to_touch(numbers, scaled, cell, context.limits):
-        raise TooCloseError(f"{parent.name}: atoms of its offspring touch")
     place = {atomic_numbers[symbol]: k for k, symbol in enumerate(context.counts)}
     order = np.argsort([place.get(number, 0) for number in numbers.tolist()], kind="stable")
     return reduced(

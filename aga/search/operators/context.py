@@ -25,9 +25,10 @@ class OperatorContext:
 
     ``counts`` atoms of each element in the largest cell allowed; ``volume`` its target volume in
     Å³; ``limits`` shortest distances; ``units`` the numbers of formula units that a cell may
-    have, ascending, the last one that of ``counts``; ``crystals`` what random crystals look like;
-    ``vibrations`` gives the modes of a parent, None where nothing gives forces; ``failed`` counts
-    what operators try in vain within themselves, by ``operator: reason``.
+    have, ascending, the last one that of ``counts``; ``crystals`` what random crystals look like,
+    ``subcell_share`` how many immigrants are copies of a smaller cell; ``vibrations`` gives the
+    modes of a parent, None where nothing gives forces; ``failed`` counts what operators try in
+    vain within themselves, by ``operator: reason``.
     """
 
     counts: Mapping[str, int]
@@ -35,6 +36,7 @@ class OperatorContext:
     limits: DistanceLimits
     units: tuple[int, ...] = (1,)
     crystals: DrawOptions = field(default_factory=DrawOptions)
+    subcell_share: float = 0.0
     vibrations: Vibrations | None = None
     failed: Counter[str] = field(default_factory=Counter)
 
@@ -48,6 +50,7 @@ class OperatorContext:
             limits=DistanceLimits.from_settings(settings),
             units=tuple(settings.unit_range()),
             crystals=DrawOptions.from_settings(settings),
+            subcell_share=settings.subcell_share,
             vibrations=None if forces is None else Vibrations(forces),
         )
 
