@@ -14,6 +14,7 @@ pytestmark = pytest.mark.embedded
 
 SEARCH = {
     "formula_units": [1, 2],
+    "seed": 1,
     "islands": 2,
     "generations_per_iteration": 3,
     "offspring": 8,
