@@ -161,7 +161,9 @@ class SearchSettings(Section):
         (), description="identifiers of earlier searches whose best structures join too"
     )
     symmetric_share: Share = Field(
-        1.0, description="share of the random crystals that get the symmetry of a space group"
+        1.0,
+        description="share of the random crystals that get the symmetry of a space group; a "
+        "quarter of it where an immigrant, or what it copies, has six atoms or fewer",
     )
     subcell_share: Share = Field(
         0.4,

@@ -45,6 +45,7 @@ def immigrant(
     Where cells of several sizes are searched, each size is equally likely. Some of the crystals
     (``subcell_share``) are several copies of a smaller random cell, fewer copies likelier: a cell
     that is larger than the ground state's own is filled by chance far less often than its own.
+    Cells of up to six atoms, copied or not, get a space group in a quarter of ``symmetric_share``.
     Most of the crystals, or the cells that are copied, get displacements of a few hundredths of
     an Å: a relaxation never leaves the symmetry that it begins with, and so ends on saddle points
     that the smallest displacement rolls off.
