@@ -16,7 +16,7 @@ SHEAR = 0.6
 """Largest shear of one vector along another: angles above about 50°."""
 
 TRICLINIC = 0.6
-"""The same of triclinic cells."""
+"""Standard deviation of the logarithm of an edge of triclinic cells."""
 
 FLATTEST = 8.0
 """Longest edge in shortest ones: the hexagonal cell of Bi2Te3 has 7."""

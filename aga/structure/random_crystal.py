@@ -36,6 +36,7 @@ GROUP_TRIES = 4
 _VOLUME_STEPS = 8
 _CELLS = 4
 _COMPACT = 2.0
+"""Longest edge in shortest ones of the most compact cells; atoms that need room find it there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

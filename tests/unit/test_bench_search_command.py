@@ -93,6 +93,14 @@ def test_the_page_gets_table_and_pictures(
     assert page.read_text("utf-8") == text
     assert page.with_suffix(".jsonl").read_text("utf-8") == kept
     assert not (tmp_path / "elsewhere" / "runs.jsonl").exists()
+    # a page of another problem loses none of them
+    other = ["--arm", "random", "--page", str(page)]
+    assert quick(tmp_path / "elsewhere", *other, problem="c8") == 0
+    both = page.with_suffix(".jsonl").read_text("utf-8")
+    assert both.startswith(kept)
+    assert [json.loads(line)["problem"] for line in both.splitlines()] == ["cu-au", "c8"]
+    assert quick(tmp_path / "elsewhere", "--arm", "random", *nothing) == 0
+    assert page.read_text("utf-8") == text
     page.write_text("no place\n", "utf-8")
     assert quick(tmp_path / "runs", "--arm", "random", "--page", str(page)) == 2
     assert "no place for the results" in capsys.readouterr().err

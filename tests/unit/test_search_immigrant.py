@@ -77,3 +77,14 @@ def test_limits_of_the_cell_are_for_the_whole_not_for_the_copies() -> None:
     for seed in range(20):
         OPERATORS["random"].function([], np.random.default_rng(seed), context)
     assert not context.failed["random: subcell"]
+
+
+@pytest.mark.parametrize(("units", "low", "high"), [(2, 0.1, 0.45), (4, 0.9, 1.0)])
+def test_few_atoms_are_mostly_placed_without_a_space_group(
+    units: int, low: float, high: float
+) -> None:
+    settings = SearchSettings(composition="TiO2", formula_units=units, subcell_share=0.0)
+    context = OperatorContext.from_settings(settings)
+    made = [OPERATORS["random"].function([], np.random.default_rng(k), context) for k in range(80)]
+    symmetric = sum(space_group(one, 0.5).number > 1 for one in made) / len(made)
+    assert low <= symmetric <= high

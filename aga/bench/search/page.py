@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def write_page(page: Path, document: Mapping[str, Any], records: Sequence[Record
     """Put the table between the marks, and pictures into ``../images`` beside the page's folder.
 
     The runs are written beside the page (:func:`runs_of`), so that whoever has the page can go on
-    with them.
+    with them. Those that are there stay, unless the same has been done anew.
 
     Parameters
     ----------
@@ -75,7 +76,15 @@ def write_page(page: Path, document: Mapping[str, Any], records: Sequence[Record
     body = "\n\n".join(parts)
     with disk_full_as_error(page):
         page.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
-        runs_of(page).write_text("".join(as_line(one) for one in records), encoding="utf-8")
+        runs_of(page).write_text(_runs(runs_of(page), records), encoding="utf-8")
+
+
+def _runs(file: Path, records: Sequence[Record]) -> str:
+    """Give the lines of runs, and before them what else a file holds: other problems, say."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    done = {record["key"] for record in records}
+    others = [one for one in map(json.loads, text.splitlines()) if one["key"] not in done]
+    return "".join(as_line(one) for one in [*others, *records])
 
 
 def save_pictures(records: Sequence[Record], folder: Path) -> list[tuple[str, str]]:
