@@ -64,7 +64,9 @@ def test_what_is_wrong_with_the_data_comes_out_of_the_processes(frames: list[Fra
 
 @pytest.mark.mpi
 @pytest.mark.parametrize(("training", "ranks", "rounding"), [
-    ({}, 2, 1e-3),  # the sketch of the curvature is in single precision
+    # the sketch of the curvature is in single precision: 1e-4 apart after ten passes, 2e-2 after
+    # twenty on one machine, where a sketch in double precision stays within 1e-12
+    ({"passes": 10}, 2, 1e-3),
     ({"optimizer": "adam", "optimizer_options": {}, "batch_size": 3, "passes": 5}, 2, 1e-9),
     ({"optimizer": "lbfgs", "focal_gamma": 1.0}, 3, 1e-6),
     ({"optimizer": "lbfgs", "passes": 5, "validation_fraction": 0.2}, 3, 1e-9),
