@@ -32,23 +32,25 @@ def rutile() -> Atoms:
     return crystal(["Ti", "O"], places, spacegroup=136, cellpar=[4.5, 4.5, 3, 90, 90, 90])
 
 
-def al2cu() -> Atoms:
-    places = [(0.158, 0.658, 0), (0, 0, 0.25)]
-    cell = [5.1, 5.1, 4.1, 90, 90, 90]
-    return crystal(["Ni", "P"], places, spacegroup=140, cellpar=cell, primitive_cell=True)
+def octahedra() -> Atoms:
+    """Five TiO2: every Ti has six O around it."""
+    ti = [(0, 0, 0), (0.5, 0.699, 0), (0, 0.605, 0.5)]
+    o = [(0.322, 0, 0.718), (0.164, 0.701, 0.238), (0.825, 0.899, 0.775)]
+    cell = [4.8, 14.6, 4.3, 90, 90, 90]
+    return crystal(["Ti"] * 3 + ["O"] * 3, ti + o, spacegroup=12, cellpar=cell, primitive_cell=True)
 
 
-def mosi2() -> Atoms:
-    places = [(0, 0, 0), (0, 0, 1 / 3)]
-    cell = [2.7, 2.7, 6.0, 90, 90, 90]
-    return crystal(["P", "Ni"], places, spacegroup=139, cellpar=cell, primitive_cell=True)
+def u3si2() -> Atoms:
+    places = [(0, 0, 0), (0.16, 0.66, 0.5), (0.36, 0.86, 0)]
+    cell = [5.2, 5.2, 2.4, 90, 90, 90]
+    return crystal(["Ni", "Ni", "P"], places, spacegroup=127, cellpar=cell)
 
 
 def layers() -> Atoms:
-    """Ni Ni Ni P Ni P along the axis of a body-centred lattice."""
-    places = [(0, 0, 0), (0.5, 0.5, 0.5), (0.5, 0.5, 0.216), (0, 0, 0.358)]
-    cell = [2.3, 2.3, 7.9, 90, 90, 90]
-    return crystal(["Ni", "Ni", "Ni", "P"], places, spacegroup=123, cellpar=cell)
+    """Ni P Ni Ni P along the axis of a body-centred lattice."""
+    places = [(0, 0, 0), (0, 0, 0.2), (0, 0, 0.4)]
+    cell = [2.3, 2.3, 12.5, 90, 90, 90]
+    return crystal(["Ni", "Ni", "P"], places, spacegroup=139, cellpar=cell, primitive_cell=True)
 
 
 def ni3sn() -> Atoms:
@@ -82,7 +84,8 @@ def enthalpy(problem: str, atoms: Atoms, folder: Path) -> tuple[float, str]:
         ("c8", graphite, "P6_3/mmc"),
         ("tio2-2", rutile, "P4_2/mnm"),
         ("tio2-4", rutile, "P4_2/mnm"),
-        ("lj-a2b", layers, "P4/mmm"),
+        ("tio2-5", octahedra, "C2/m"),
+        ("lj-a3b2", u3si2, "P4/mbm"),
         ("cu-au", ni3sn, "P6_3/mmc"),
     ],
 )
@@ -98,8 +101,7 @@ def test_the_answer_is_that_of_the_phase(
     ("problem", "phase", "above"),
     [
         ("c8", lambda: bulk("C", a=3.57), 0.0250),
-        ("lj-a2b", al2cu, 0.00103),
-        ("lj-a2b", mosi2, 0.00359),
+        ("lj-a3b2", layers, 0.01164),
         ("cu-au", cu3au, 0.00352),
     ],
 )

@@ -125,13 +125,20 @@ PROBLEMS: dict[str, Problem] = {
             relaxations=2_000,
         ),
         Problem(
-            name="lj-a2b",
+            name="tio2-5",
+            settings=_of("matsui-akaogi", "TiO2", 5),
+            answer=-13.19724,
+            phase="octahedra in a cell where rutile does not fit, C2/m",
+            calls=60_000,
+        ),
+        Problem(
+            name="lj-a3b2",
             settings=merged(
-                _of("lj-mixture", "Ni4P2", 2, pressure=10.0, volume_per_atom=8.0),
+                _of("lj-mixture", "Ni3P2", 2, pressure=10.0, volume_per_atom=8.0),
                 {"oracle": {"options": {"pairs": _KOB_ANDERSEN}}},
             ),
-            answer=-0.25823,
-            phase="layers Ni Ni Ni P Ni P on a body-centred lattice",
+            answer=-0.32382,
+            phase="U3Si2 type",
         ),
         Problem(
             name="cu-au",
