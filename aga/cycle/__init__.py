@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from aga.cycle.generation import Generation, Heritage, breed, population_of, survivor
 from aga.cycle.iteration import (
+    Labelled,
     asked_again,
     choose,
     finalists,
@@ -21,6 +22,7 @@ from aga.cycle.whole import Outcome, Train, Trained, run_search
 __all__ = [
     "Generation",
     "Heritage",
+    "Labelled",
     "Outcome",
     "Train",
     "Trained",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
+from typing import NamedTuple
 
 from aga.config import SearchSettings
 from aga.search.acquisition import Acquisition, acquire
@@ -13,6 +14,7 @@ from aga.search.duplicates import twin_of
 from aga.search.individual import Individual, Known, describe, known
 from aga.search.initial import begin_anew
 from aga.search.results import Finalist, final_relaxations
+from aga.structure.allowed_cells import in_allowed_cell
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.fingerprint import fingerprint
 from aga.structure.matching import CloseCalls
@@ -20,6 +22,7 @@ from aga.structure.protocols import Committee, Frame, Relaxed, Relaxer
 from aga.units import ev_per_a3_from_gpa
 
 __all__ = [
+    "Labelled",
     "asked_again",
     "choose",
     "finalists",
@@ -33,13 +36,48 @@ __all__ = [
 NO_PRINTS: Mapping[str, FloatArray] = {}
 
 
+class Labelled(NamedTuple):
+    """What is labelled and has the composition of a search.
+
+    ``known``: what fits into a cell of the search, lowest enthalpy first; ``others``: fingerprints
+    of the rest, which teaches the committee and is no rival.
+    """
+
+    known: list[Known]
+    others: list[FloatArray]
+
+
 def known_structures(
     frames: Sequence[Frame], settings: SearchSettings, prints: Mapping[str, FloatArray] = NO_PRINTS
-) -> list[Known]:
-    """Give the labelled structures of the search's own composition, lowest enthalpy first.
+) -> Labelled:
+    """Tell what of the labelled structures a search compares its own with.
 
-    ``prints`` are fingerprints known already, by name.
+    A crystal in a larger cell than the search allows is there in the smaller one that it repeats,
+    if it repeats one. Other compositions are left out: a user's own frames may have them.
+
+    Parameters
+    ----------
+    frames
+        Everything labelled.
+    settings
+        Of the search.
+    prints
+        Fingerprints known already, by name.
     """
+    found = Labelled(known=[], others=[])
+    for frame in _of_composition(frames, settings):
+        cell = in_allowed_cell(frame.candidate, settings)
+        one = known(frame, settings, prints.get(frame.name))
+        if cell is None:
+            found.others.append(one.fingerprint)
+        else:
+            found.known.append(replace(one, candidate=cell))
+    found.known.sort(key=lambda one: (one.enthalpy_per_atom, one.name))
+    return found
+
+
+def _of_composition(frames: Sequence[Frame], settings: SearchSettings) -> list[Frame]:
+    """Leave out what has other elements, or other shares of them."""
     counts = settings.atom_counts()
     total = sum(counts.values())
     share = {el: n / total for el, n in counts.items()}
@@ -50,8 +88,7 @@ def known_structures(
             abs(symbols.count(el) / len(symbols) - part) < 1e-9 for el, part in share.items()
         )
 
-    found = [known(f, settings, prints.get(f.name)) for f in frames if fits(f)]
-    return sorted(found, key=lambda one: (one.enthalpy_per_atom, one.name))
+    return [frame for frame in frames if fits(frame)]
 
 
 def choose(  # noqa: PLR0913 - what the choice rests on
@@ -86,12 +123,14 @@ def choose(  # noqa: PLR0913 - what the choice rests on
     if number is not None:
         rule = settings.acquisition.model_copy(update={"picks_per_iteration": number})
         settings = settings.model_copy(update={"acquisition": rule})
+    labelled = known_structures(frames, settings, prints)
     return acquire(
         [_described(one, settings, prints) for one in relaxed],
-        known_structures(frames, settings, prints),
+        labelled.known,
         settings,
         calls_left=max(0, settings.budget.reference_calls - calls),
         pending=[prints[one.name] if one.name in prints else fingerprint(one) for one in pending],
+        others=labelled.others,
     )
 
 
@@ -167,7 +206,7 @@ def judge(  # noqa: PLR0913 - what the verdict rests on
         Those whose labels are new, as they were predicted when they were chosen; where None,
         the labelled ones among ``relaxed``.
     """
-    labelled = known_structures(frames, settings)
+    labelled = known_structures(frames, settings).known
     best = labelled[: 4 * settings.convergence.best_structures]
     said = committee.predict([one.candidate for one in best])
     spreads = {one.name: p.energy_spread for one, p in zip(best, said, strict=True)}
@@ -219,7 +258,7 @@ def finalists(
 ) -> list[Finalist]:
     """Choose the structures that the reference method relaxes at the end."""
     predicted = [describe(one, settings) for one in asked_again(relaxed, committee, settings)]
-    return final_relaxations(known_structures(frames, settings), predicted, settings)
+    return final_relaxations(known_structures(frames, settings).known, predicted, settings)
 
 
 def prepared(

@@ -217,7 +217,7 @@ def _refine(
     """Relax the best; give the ends with their labels, and frames along the ways to them."""
     pairs: list[tuple[Candidate, Label]] = []
     path: list[Frame] = []
-    labelled = {frame.name: [frame.candidate] for frame in frames}
+    labelled = {frame.name: frame.candidate for frame in frames}
     pressure = ev_per_a3_from_gpa(search.pressure)
     for candidate in candidates:
         folder = run_dir / f"{candidate.name}.ref"
@@ -225,7 +225,8 @@ def _refine(
             relaxed, label = oracle.relax(candidate, folder, pressure=pressure)
         except OracleError:
             continue
-        known = [relaxed, *labelled.get(candidate.name, ())]
+        start = labelled.get(candidate.name)  # in a larger cell it is no step of the way
+        known = [relaxed] if start is None or len(start) != len(candidate) else [relaxed, start]
         thin = with_thin_path(label, search.relaxation_frames, known=known)
         path += path_frames(candidate, thin, oracle.name)
         pairs.append((relaxed, replace(label, path=())))

@@ -60,6 +60,7 @@ def acquire(
     *,
     calls_left: int,
     pending: Sequence[FloatArray] = (),
+    others: Sequence[FloatArray] = (),
 ) -> Acquisition:
     """Choose the candidates whose labels promise most: low, uncertain, unlike what is known.
 
@@ -82,9 +83,9 @@ def acquire(
       a third of the batch, more only while trusted candidates can't fill it.
     - A labelled structure (fingerprint within the tolerance) is sent again only with a question:
       where the committee still disagrees by more than ``spread_min`` and either by more than the
-      convergence tolerance or predicts an enthalpy lower than its label, and where it is the
-      lowest of all and its minimum has moved, since what is found lowest has to be known well.
-      At most a third of the batch.
+      convergence tolerance or predicts an enthalpy lower than its label, and where nothing lower
+      is predicted, nothing unlike it labelled lower, and its minimum has moved, since what is
+      found lowest has to be known well. At most a third of the batch.
     - Picks of one batch differ by :data:`DIVERSITY` fingerprint tolerances, by one where the
       batch would else not be full.
 
@@ -93,13 +94,15 @@ def acquire(
     relaxed
         Relaxed candidates of the iteration; all predictions by the newest committee.
     labelled
-        Everything the reference method has labelled.
+        What the reference method has labelled.
     settings
         Of the search.
     calls_left
         Reference calls that the budget still allows.
     pending
         Fingerprints of structures that the reference method has or will have in hand.
+    others
+        Fingerprints of what is labelled and fits into no cell of the search: known, and no rival.
 
     References
     ----------
@@ -117,7 +120,7 @@ def acquire(
     ]
     refused["pending"] = len(relaxed) - len(fresh)
     suitors = suitors_of(fresh, labelled, settings, refused)
-    seen = [*(one.fingerprint for one in labelled), *pending]
+    seen = [*(one.fingerprint for one in labelled), *others, *pending]
     batch = _Batch(suitors, seen, size, settings.acquisition.novelty_weight)
     for apart in (DIVERSITY * tolerance, tolerance):
         batch.fill(apart)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
 
@@ -41,6 +42,17 @@ forces: of 240 random crystals of Ti4O8 (Matsui–Akaogi) 32 % had forces above 
 roomiest of four 7 %; of Ti2O4 24 % and none; of Si8 (Tersoff) the median label fell by 1 eV/atom.
 """
 
+FEW_ATOMS = 6
+"""A cell with fewer has few forms, most of them without forces."""
+
+LEAST_ATOMS = 8
+"""Atoms of the first random crystals of a search with so small cells, at least.
+
+One of eight atoms tells of many surroundings at once. Of silicon searches with two atoms by
+density functional theory, five of 32 never saw bonding like diamond's while their first crystals
+had two atoms too.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beginning:
@@ -64,10 +76,11 @@ def begin(settings: SearchSettings, earlier: Sequence[Candidate] = ()) -> Beginn
     First the seeds, ``s000-000`` and so on, each once: those of the files, then ``earlier`` ones.
     Then ``initial_structures`` others, ``i000-000`` and so on: as many prototypes as are asked
     for and fit, the rest random crystals. These are shared out among the sizes that a cell may
-    have (one that can't be filled leaves its share to the others), their volumes are spread
-    evenly over :data:`INITIAL_VOLUMES` (within ``volume_range``), each is the roomiest of
-    :data:`ROOMIEST_OF`, and every third is rattled lightly. Alike ones are drawn again a few
-    times, then kept: a small cell has few forms.
+    have (one that can't be filled leaves its share to the others); for a size of fewer than
+    :data:`FEW_ATOMS` stands the multiple that has :data:`LEAST_ATOMS`, if it can be filled. Their
+    volumes are spread evenly over :data:`INITIAL_VOLUMES` (within ``volume_range``), each is the
+    roomiest of :data:`ROOMIEST_OF`, and every third is rattled lightly. Alike ones are drawn a few
+    times again, then kept: a small cell has few forms.
 
     Parameters
     ----------
@@ -121,7 +134,7 @@ def _crystals(nursery: Nursery, number: int, *, first: int = 0, iteration: int =
     low, high = np.clip(INITIAL_VOLUMES, *settings.volume_range)
     order = stream(settings.seed, *begun, "volumes").permutation(number)
     sizes = stream(settings.seed, *begun, "sizes").permutation(number)
-    units = list(settings.unit_range())
+    choices = [_sizes(units, settings) for units in settings.unit_range()]
     for k in range(number):
         share = (order[k] + 0.5) / number
         place = _Place(
@@ -130,7 +143,7 @@ def _crystals(nursery: Nursery, number: int, *, first: int = 0, iteration: int =
             stretch=float(low * (high / low) ** share),
             rattled=k % 3 == 2,
         )
-        _of_some_size(nursery, place, int(sizes[k]), units)
+        _of_some_size(nursery, place, int(sizes[k]), choices)
 
 
 def _seeds(nursery: Nursery, seeds: Sequence[Candidate]) -> None:
@@ -169,18 +182,25 @@ class _Place:
     rattled: bool
 
 
-def _of_some_size(nursery: Nursery, place: _Place, draw: int, units: list[int]) -> None:
-    """Make a crystal of the size drawn; a size that can't be filled is taken out of the list."""
+def _of_some_size(nursery: Nursery, place: _Place, draw: int, choices: list[list[int]]) -> None:
+    """Make a crystal of the size drawn; a size that can't be filled is taken out of the lists."""
     while True:
-        chosen = units[draw % len(units)]
+        size = choices[draw % len(choices)][0]
         try:
-            _random(nursery, place, chosen)
+            _random(nursery, place, size)
             return
         except GenerationError:
-            if len(units) == 1:
+            left = [[units for units in one if units != size] for one in choices]
+            choices[:] = [one for one in left if one]
+            if not choices:
                 raise
-            units.remove(chosen)
-            nursery.failed[f"random: {chosen} formula units"] += 1
+            nursery.failed[f"random: {size} formula units"] += 1
+
+
+def _sizes(units: int, settings: SearchSettings) -> list[int]:
+    """Give the sizes that stand for one of the search: where it is small itself as a way out."""
+    atoms = sum(settings.atom_counts(units).values())
+    return [units] if atoms >= FEW_ATOMS else [units * ceil(LEAST_ATOMS / atoms), units]
 
 
 def _random(nursery: Nursery, place: _Place, units: int) -> None:

@@ -152,7 +152,7 @@ def _judge(
     twins = [labelled[int(i)] for i in np.flatnonzero(apart < settings.fingerprint_tolerance)]
     moved = apart.min(initial=inf) > MOVED * settings.fingerprint_tolerance
     if twins and not (
-        _worth_again(one, twins, settings) or (moved and _leads(one, lowest, settings))
+        _worth_again(one, twins, settings) or (moved and _leads(one, twins, lowest, settings))
     ):
         return "known"
     spread = f"{one.energy_spread * 1000:.1f} meV/atom committee spread"
@@ -182,10 +182,16 @@ def _worth_again(one: Individual, twins: Sequence[Known], settings: SearchSettin
     )
 
 
-def _leads(one: Individual, lowest: _Lowest, settings: SearchSettings) -> bool:
-    """Tell whether nothing lower is predicted, nor labelled but for the convergence tolerance."""
-    enthalpy = one.enthalpy_per_atom
+def _leads(
+    one: Individual, twins: Sequence[Known], lowest: _Lowest, settings: SearchSettings
+) -> bool:
+    """Tell whether nothing lower is predicted, and nothing unlike it is labelled lower.
+
+    The label of what is like it counts as its own: committees that misfit their lowest label by
+    10 meV/atom are common while labels are few, and then most need another one there.
+    """
+    own = min(one.enthalpy_per_atom, *(twin.enthalpy_per_atom for twin in twins))
     return (
-        enthalpy <= lowest.predicted + LEADING
-        and enthalpy <= lowest.labelled + settings.convergence.energy_tolerance
+        one.enthalpy_per_atom <= lowest.predicted + LEADING
+        and own <= lowest.labelled + settings.convergence.energy_tolerance
     )

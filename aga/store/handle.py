@@ -73,7 +73,7 @@ class SearchHandle:
         """Give the best structures, lowest enthalpy first, with energies of the reference method.
 
         The results, relaxed by the reference method, once the search has them; before, the
-        structures that it has labelled so far.
+        structures that it has labelled so far, first crystals in larger cells among them.
         """
         results = self.repository.find_structures(self.id, {"stage": "result"})
         results = sorted(results, key=itemgetter("rank"))[:n]  # few, and an index knows them all

@@ -17,6 +17,7 @@ from ase.data import atomic_numbers
 
 from aga.config import SearchSettings
 from aga.errors import SiteError
+from aga.structure.allowed_cells import allowed_sizes
 from aga.structure.candidate import Candidate, FloatArray, Lineage
 from aga.structure.geometry import fractional
 from aga.structure.structure_types import StructureType, structure_types
@@ -99,7 +100,7 @@ def substituted(
         cell=cell,
         lineage=Lineage(operator="prototype", stream=f"{prototype.name} ({said})"),
     )
-    sizes = {sum(settings.atom_counts(units).values()) for units in settings.unit_range()}
+    sizes = allowed_sizes(settings)
     resized = of_size(crystal, sizes, settings.symmetry_tolerance)
     if resized is None:
         return None

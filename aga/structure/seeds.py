@@ -13,6 +13,7 @@ from ase.io import iread
 
 from aga.config import SearchSettings
 from aga.errors import AgaError, StructureError
+from aga.structure.allowed_cells import allowed_sizes
 from aga.structure.candidate import Candidate, Lineage
 from aga.structure.geometry import DistanceLimits, shortest_distances, too_close
 from aga.structure.supercells import of_size
@@ -85,12 +86,12 @@ def fitted(candidate: Candidate, settings: SearchSettings) -> Candidate:
             f"{_text(_smallest(wanted))}",
             remedy="take structures of the formula of the search",
         )
-    sizes = {sum(settings.atom_counts(units).values()) for units in settings.unit_range()}
+    sizes = allowed_sizes(settings)
     resized = of_size(candidate, sizes, settings.symmetry_tolerance)
     if resized is None:
         raise StructureError(
             f"its {len(candidate)} atoms can't be described by a cell of "
-            f"{' or '.join(map(str, sorted(sizes)))} atoms",
+            f"{' or '.join(map(str, sizes))} atoms",
             remedy="widen search.formula_units",
         )
     limits = DistanceLimits.from_settings(settings)

@@ -16,7 +16,7 @@ from aga.structure.candidate import Candidate
 from aga.structure.protocols import Prediction, Relaxed
 
 SETTINGS = SearchSettings.model_validate(
-    {"composition": "Si4", "initial_structures": 6, "offspring": 4, "population_size": 6}
+    {"composition": "Si8", "initial_structures": 6, "offspring": 4, "population_size": 6}
 )
 
 
@@ -136,12 +136,12 @@ class Votes:
 def test_a_committee_gives_forces_for_soft_modes() -> None:
     weights = {**dict.fromkeys(OPERATORS, 0.0), "soft_mode": 1.0}
     settings = SearchSettings.model_validate(
-        {"composition": "Si4", "initial_structures": 6, "offspring": 4, "operators": weights}
+        {"composition": "Si8", "initial_structures": 6, "offspring": 4, "operators": weights}
     )
     votes = Votes()
     bred = breed(stock(), Flat(), settings, generation=1, committee=votes)
     assert bred.made.get("soft_mode", 0) >= 1
-    assert set(votes.batches) == {6 * 4}
+    assert set(votes.batches) == {6 * 8}
     assert len(votes.batches) <= 6, "a parent's Hessian was computed twice"
 
 

@@ -170,6 +170,20 @@ def test_the_lowest_structure_is_sent_again_where_its_minimum_has_moved(
     assert acquire([moved], labelled, search(), calls_left=9).picks == ()
 
 
+def test_a_committee_that_misfits_the_lowest_label_asks_where_its_own_minimum_is(
+    make_individual: MakeIndividual,
+    make_known: MakeKnown,
+    fingerprint_at: FingerprintAt,
+) -> None:
+    labelled = [make_known("known", -4.6)]
+    moved = make_individual("moved", -4.58, spread=0.0005, fingerprint=fingerprint_at(0.005))
+    assert picked(acquire([moved], labelled, search(), calls_left=9)) == ["moved"]
+    there = make_individual("there", -4.58, spread=0.0005, fingerprint=fingerprint_at(0.0004))
+    assert acquire([there], labelled, search(), calls_left=9).refused == {"known": 1}
+    best = make_known("best", -4.7, fingerprint=fingerprint_at(1))
+    assert acquire([moved], [*labelled, best], search(), calls_left=9).refused == {"known": 1}
+
+
 @pytest.mark.parametrize(
     ("enthalpy", "spread", "again"),
     [

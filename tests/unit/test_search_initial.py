@@ -13,7 +13,7 @@ from ase.io import write
 from aga.config import SearchSettings
 from aga.errors import GenerationError, StructureError
 from aga.search import initial as module
-from aga.search.initial import begin, begin_anew
+from aga.search.initial import FEW_ATOMS, begin, begin_anew
 from aga.search.nursery import Nursery
 from aga.search.population import Population
 from aga.structure.candidate import Candidate, Lineage
@@ -32,7 +32,7 @@ def test_sizes_share_the_first_structures_and_volumes_scale() -> None:
     settings = search(formula_units=(1, 4), initial_structures=12)
     made = begin(settings).candidates
     assert [one.name for one in made] == [f"i000-{k:03d}" for k in range(12)]
-    assert Counter(len(one) for one in made) == {3: 3, 6: 3, 9: 3, 12: 3}
+    assert Counter(len(one) for one in made) == {6: 3, 9: 6, 12: 3}, "3 atoms are few"
     for one in made:
         counts = Counter(one.symbols)
         assert counts["O"] == 2 * counts["Ti"]
@@ -47,10 +47,21 @@ def test_a_size_that_can_not_be_filled_leaves_its_share_to_the_others() -> None:
     settings = search(formula_units=(1, 3), cell_lengths=(2.0, 3.6), initial_structures=6)
     beginning = begin(settings)
     assert {len(one) for one in beginning.candidates} == {3}
-    assert beginning.failed["random: 3 formula units"] == 1
+    assert beginning.failed["random: 3 formula units"] == 1, "one size was tried again"
+    assert beginning.failed["random: 2 formula units"] == 1
     assert beginning.failed["random: cell"] > 0
     shape = CellLimits.from_settings(settings)
     assert all(shape.allows(one) for one in beginning.candidates)
+
+
+@pytest.mark.parametrize(
+    ("composition", "units", "atoms"),
+    [("Si2", 1, 8), ("Si3", 1, 9), ("TiO2", 1, 9), ("Si5", 1, 10), ("Si6", 1, 6), ("TiO2", 2, 6)],
+)
+def test_a_small_cell_is_learnt_from_larger_ones(composition: str, units: int, atoms: int) -> None:
+    settings = search(composition, formula_units=units)
+    for one in (*begin(settings).candidates, *begin_anew(settings, 3, iteration=2).candidates):
+        assert len(one) == atoms >= FEW_ATOMS
 
 
 def test_where_no_size_can_be_filled_the_reasons_are_told() -> None:

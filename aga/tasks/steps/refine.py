@@ -7,8 +7,9 @@ from typing import Any
 from aga.cycle import prepared
 from aga.errors import NotFoundError, OracleError
 from aga.potential.relax.relaxer import BatchedRelaxer
+from aga.structure.allowed_cells import in_allowed_cell
 from aga.structure.candidate import Candidate
-from aga.structure.protocols import Label
+from aga.structure.protocols import Frame, Label
 from aga.structure.relaxation_path import path_frames, relaxed_lineage, with_thin_path
 from aga.tasks.context import StepContext
 from aga.tasks.steps.learn import committee_of
@@ -65,22 +66,26 @@ def refine(context: StepContext) -> dict[str, Any]:
 
 
 def _finalist(context: StepContext) -> Candidate:
-    """Give one of the best: a structure of the search, or one of the user's own frames."""
+    """Give one of the best, in a cell of the search: a structure of it, or a user's own frame."""
     repository, search_id, name = context.repository, context.search_id, context.step.key
     try:
-        return Candidate.from_dict(repository.get_structure(search_id, name))
+        found = Candidate.from_dict(repository.get_structure(search_id, name))
     except NotFoundError:
         (frame,) = repository.frames(search_id, [name])
-        return frame.candidate
+        found = frame.candidate
+    cell = in_allowed_cell(found, context.settings.search)
+    return found if cell is None else cell
 
 
 def _labelled_alike(context: StepContext, start: Candidate) -> list[Candidate]:
-    """Give the start of a relaxation if the data have it already.
+    """Give the start of a relaxation if the data have it already, in the same cell.
 
     Asked before the relaxation: after it the answer must reach the disk, database or not.
     """
     stored = context.repository.get("frames", f"{context.search_id}/{start.name}")
-    return [] if stored is None else [start]
+    if stored is None or len(Frame.from_dict(stored["frame"]).candidate) != len(start):
+        return []
+    return [start]
 
 
 def _tell_what_is_missing(context: StepContext, answer: Label) -> None:
