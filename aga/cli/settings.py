@@ -63,6 +63,8 @@ def check(
     """Check a settings file; every mistake is told at once."""
     from aga.cli.common import read_settings
     from aga.oracle.registry import resolve_engine
+    from aga.search.initial import initial_sizes
+    from aga.structure.allowed_cells import allowed_sizes
     from aga.structure.volume import target_volume_per_atom
     from aga.training.recipe import Recipe
 
@@ -71,6 +73,7 @@ def check(
     low, high = settings.search.unit_range()[0], settings.search.unit_range()[-1]
     recipe = Recipe.of_search(settings)
     preset = recipe.potential.preset
+    first = initial_sizes(settings.search)
     facts = {
         "ok": True,
         "file": str(file),
@@ -79,6 +82,7 @@ def check(
         "atoms": atoms,
         "formula_units": [low, high],
         "engine": resolve_engine(settings.oracle.engine, atoms),
+        "initial_atoms": first,
         "volume_per_atom": round(target_volume_per_atom(settings.search), 3),
         "cutoff": None if preset else recipe.potential.radius,
         "digest": settings.digest(),
@@ -95,6 +99,9 @@ def check(
     say(f"at most {budget.reference_calls} reference calls in {budget.iterations} iterations")
     sight = f"preset {preset}" if preset else f"cutoff {facts['cutoff']:g} Å"
     say(f"about {facts['volume_per_atom']:.1f} Å³ per atom, potentials with {sight}")
+    if first != allowed_sizes(settings.search):
+        sizes = " or ".join(map(str, first))
+        say(f"first crystals of {sizes} atoms: smaller cells show too few surroundings")
 
 
 def schema(output: OutputOption = None) -> None:

@@ -23,7 +23,7 @@ from aga.structure.random_crystal import DrawOptions, draw_crystal
 from aga.structure.seeds import read_seeds
 from aga.structure.volume import target_volume_per_atom
 
-__all__ = ["Beginning", "begin", "begin_anew", "initial_structures"]
+__all__ = ["Beginning", "begin", "begin_anew", "initial_sizes", "initial_structures"]
 
 INITIAL_VOLUMES = (0.75, 1.3)
 """Volumes of the initial structures in target volumes: the potential must learn both sides."""
@@ -68,6 +68,12 @@ class Beginning:
 def initial_structures(settings: SearchSettings) -> list[Candidate]:
     """Give only the candidates of :func:`begin`."""
     return list(begin(settings).candidates)
+
+
+def initial_sizes(settings: SearchSettings) -> list[int]:
+    """Give the numbers of atoms that the first random crystals have, ascending."""
+    units = {_sizes(one, settings)[0] for one in settings.unit_range()}
+    return sorted(sum(settings.atom_counts(one).values()) for one in units)
 
 
 def begin(settings: SearchSettings, earlier: Sequence[Candidate] = ()) -> Beginning:

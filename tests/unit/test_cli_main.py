@@ -134,6 +134,12 @@ def test_check_tells_what_the_composition_decides(
     assert (data["volume_per_atom"], data["cutoff"]) == (10.4, 3.6)
     assert main(["check", str(path)]) == 0
     assert "10.4 Å³ per atom, potentials with cutoff 3.6 Å\n" in capsys.readouterr().out
+    assert data["initial_atoms"] == [6]
+    path.write_text("search: {composition: Si, formula_units: [2, 9]}\n")
+    assert main(["check", str(path), "--json"]) == 0
+    assert document(capsys)["initial_atoms"] == [6, 7, 8, 9, 10]
+    assert main(["check", str(path)]) == 0
+    assert "first crystals of 6 or 7 or 8 or 9 or 10 atoms: " in capsys.readouterr().out
     path.write_text("search: {composition: TiO2}\npotential: {preset: tio2}\n")
     assert main(["check", str(path), "--json"]) == 0
     assert document(capsys)["cutoff"] is None
