@@ -147,7 +147,8 @@ class SearchSettings(Section):
         6,
         ge=0,
         description="random symmetric structures labelled before the first training, of eight "
-        "atoms where a cell holds fewer than six; may be 0 where training.data gives labelled ones",
+        "atoms or more where a cell holds fewer than six; may be 0 where training.data gives "
+        "labelled ones",
     )
     prototypes: int = Field(
         0, ge=0, description="how many of the initial structures are known prototypes, substituted"

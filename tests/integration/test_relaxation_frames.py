@@ -63,6 +63,7 @@ def check(frames: Sequence[Frame], folder: Path) -> None:
         # a first crystal is labelled in a larger cell than the one it is relaxed in
         assert len(frame.candidate) == 4
         alike = [one for one in others if len(one) == 4]
+        assert alike or f"{start}.ref" not in by_name
         assert all(distance(one, frame.candidate) >= ALIKE for one in alike)
 
 
