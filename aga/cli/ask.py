@@ -117,7 +117,7 @@ def show_end(handle: SearchHandle, document: dict[str, Any], folder: Path | None
     folder
         Where its results were written, None for nowhere.
     """
-    from aga.report.rows import duration
+    from aga.report.rows import duration, unfinished_lines
 
     _print_best(handle.id, handle.best(10), document["state"])
     budget = document["budget"]["reference_calls"]
@@ -126,6 +126,8 @@ def show_end(handle: SearchHandle, document: dict[str, Any], folder: Path | None
         f"reference evaluations: {document['reference_calls']} of at most {budget} in the loop, "
         f"{document['refine_calls']} in the final relaxations"
     )
+    for line in unfinished_lines(document):
+        say(line)
     say(
         f"iterations: {document['iteration']}, generations: {document['generation']}, "
         f"{document['structures']} structures proposed, {duration(document['elapsed'])}"

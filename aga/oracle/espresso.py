@@ -18,7 +18,7 @@ from aga.oracle.espresso_input import EspressoOptions, scf_inputs, write_input
 from aga.oracle.espresso_output import OUTPUT, check_run, evaluations, read_last, read_steps
 from aga.oracle.executables import check_command
 from aga.oracle.job import Done, Job
-from aga.oracle.lattice import reduced_cell
+from aga.oracle.lattice import Axes, reduced_cell
 from aga.oracle.program_engine import ProgramEngine
 from aga.oracle.pseudopotentials import choose_pseudopotentials
 from aga.oracle.repair import ONCE_MORE, Ceiling, Floor, Inputs, Ladder, Repair, changed
@@ -137,8 +137,14 @@ class Espresso(ProgramEngine):
         return scf_inputs(self.options, self.files, self.machine.pseudo_dir, candidate)
 
     def write(self, directory: Path, candidate: Candidate, inputs: Inputs, seal: str) -> None:
-        """Write ``pw.in``."""
-        write_input(directory / "pw.in", candidate.to_ase(), inputs, self.files, seal)
+        """Write ``pw.in``, the crystal with the axes and the origin of the space-group tables.
+
+        pw.x looks for symmetry along its own axes only, with translations that fit its grid. Of
+        a turned or moved crystal it finds no symmetry, and takes ten times the k-points for
+        diamond; where they are shifted they do not even have the symmetry of its lattice.
+        """
+        turned = Axes.of(candidate).turned(candidate)
+        write_input(directory / "pw.in", turned.to_ase(), inputs, self.files, seal)
 
     def examine(self, ended: Run, candidate: Candidate) -> None:
         """See :func:`aga.oracle.espresso_output.check_run`."""

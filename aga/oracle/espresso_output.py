@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 from ase.io.espresso import read_espresso_out
 
 from aga.errors import OracleError, OracleReason
 from aga.oracle.executables import wrong_program
 from aga.oracle.job import how_it_ended, tail
+from aga.oracle.lattice import Axes
 from aga.oracle.rounds import Step
 from aga.oracle.runner import Run
 from aga.oracle.validation import Output
@@ -71,7 +71,11 @@ def read_last(path: Path, candidate: Candidate) -> Output:
 
 
 def read_steps(path: Path, candidate: Candidate) -> list[Step]:
-    """Read all structures of an output that have results; raises like :func:`read_last`."""
+    """Read all structures of an output that have results; raises like :func:`read_last`.
+
+    They, their forces and stresses are turned back to the axes of ``candidate``, the start
+    (:class:`aga.oracle.lattice.Axes`).
+    """
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             images = list(read_espresso_out(file, index=slice(None)))
@@ -107,9 +111,14 @@ def _step(image: Atoms, candidate: Candidate) -> Step:
             f"not of {candidate.formula}",
             reason="garbage",
         )
+    axes = Axes.of(candidate)
     results: dict[str, Any] = image.calc.results
-    output = Output(
-        energy=results.get("energy"), forces=results.get("forces"), stress=results.get("stress")
+    forces, stress = results.get("forces"), results.get("stress")
+    return Step(
+        candidate=axes.turned_back(candidate.moved(image.positions, image.cell.array)),
+        output=Output(
+            energy=results.get("energy"),
+            forces=None if forces is None else axes.forces_back(forces),
+            stress=None if stress is None else axes.stress_back(stress),
+        ),
     )
-    moved = candidate.moved(image.get_positions(), np.asarray(image.cell))
-    return Step(candidate=moved, output=output)

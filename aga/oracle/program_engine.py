@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from aga.config.schema import MachineSettings, OracleSettings
 from aga.errors import OracleError
 from aga.oracle.base import Engine
@@ -20,16 +18,22 @@ from aga.oracle.lattice import reduced_cell
 from aga.oracle.path import path_points
 from aga.oracle.relaxation import Relaxation
 from aga.oracle.repair import Inputs
-from aga.oracle.rounds import Round, Step, Walk, borne_out, steps_before, walked
+from aga.oracle.rounds import End, Round, Step, Walk, best_end, borne_out, steps_before, walked
 from aga.oracle.runner import Run, mark
 from aga.oracle.validation import Output, check_volume, force_norm, validate
-from aga.structure.candidate import Candidate, FloatArray
+from aga.structure.candidate import Candidate
 from aga.structure.protocols import Label
+from aga.structure.symmetry_operations import symmetrised
 
 __all__ = ["ProgramEngine"]
 
 RELAX_ROUNDS = 3
 """Relaxations in a row: plane waves and k-points of each belong to the cell it started from."""
+
+NEARLY_SYMMETRIC = 0.05
+"""Å; a structure this close to more symmetry is relaxed with it. The k-points of an almost
+symmetric cell are not symmetric: they cost up to 48 times as many, and pull the cell away from
+the symmetry that it has."""
 
 
 class ProgramEngine(Engine, Program):
@@ -126,7 +130,8 @@ class ProgramEngine(Engine, Program):
     ) -> tuple[Candidate, Label]:
         """Relax atoms and cell in rounds, each with a fresh single point after it.
 
-        In a round the basis and the k-points stay those of the cell it started from; so it is
+        Each round begins at the symmetry that the structure has within
+        :data:`NEARLY_SYMMETRIC`. In it the basis and the k-points stay those of its start; so it is
         repeated from its own result until a fresh single point has the forces and the stress
         asked for. Each run of the program has the time limit of a job. ``pressure`` in eV/Å³;
         see :meth:`aga.oracle.base.Engine.relax`. The path has the single points and the steps
@@ -136,10 +141,10 @@ class ProgramEngine(Engine, Program):
         now, spent, steps = candidate, 0, self.settings.relax_steps
         path: list[tuple[Candidate, Output]] = []
         unlike = 0
-        best: tuple[float, Candidate, Label, bool] | None = None
+        ends: list[End] = []
         for _ in range(RELAX_ROUNDS):
-            begun = now
-            walk = self.relax_round(now, run_dir, Round(pressure=pressure, steps=steps))
+            begun, _ = symmetrised(now, NEARLY_SYMMETRIC)
+            walk = self.relax_round(begun, run_dir, Round(pressure=pressure, steps=steps))
             now = walk.best
             check_volume(now.volume, candidate.volume, where=f"{self.name}: {candidate.name}")
             label = self.label(now, run_dir)
@@ -147,21 +152,22 @@ class ProgramEngine(Engine, Program):
             unlike += len(steps_before(walk)) - len(alike)
             path += [(step.candidate, step.output) for step in alike]
             path.append((now, _as_output(label)))
+            ends.append(End.of(now, label, pressure))
             spent, steps = spent + walk.evaluations + 1, steps - walk.evaluations
-            converged = _residual(label, now, pressure) <= self.settings.relax_force
-            enthalpy = label.energy + pressure * now.volume
-            if best is None or converged or enthalpy < best[0]:
-                best = (enthalpy, now, label, converged)
-            if converged or steps <= 0:
+            if ends[-1].residual <= self.settings.relax_force or steps <= 0:
                 break
-        assert best is not None  # noqa: S101 - there is at least one round
-        _, relaxed, label, converged = best
+        end = best_end(ends)
         limit = self.settings.max_force
-        return relaxed, replace(
-            label,
+        return end.candidate, replace(
+            end.label,
             evaluations=spent,
             seconds=time.perf_counter() - start,
-            details=label.details | {"converged": converged, "unlike_single_points": unlike},
+            details=end.label.details
+            | {
+                "converged": end.residual <= self.settings.relax_force,
+                "residual": end.residual,
+                "unlike_single_points": unlike,
+            },
             path=path_points(candidate, path, max_force=limit, source=self.name),
         )
 
@@ -231,11 +237,3 @@ class ProgramEngine(Engine, Program):
 
 def _as_output(label: Label) -> Output:
     return Output(energy=label.energy, forces=label.forces, stress=label.stress)
-
-
-def _residual(label: Label, candidate: Candidate, pressure: float) -> float:
-    """Give the largest force on an atom, or on the cell per atom: V(σ + p)/n, in eV/Å or eV."""
-    stress: FloatArray = label.stress if label.stress is not None else np.zeros(6)
-    excess = stress + pressure * np.array([1, 1, 1, 0, 0, 0])
-    on_cell = float(np.abs(excess).max()) * candidate.volume / len(candidate)
-    return max(force_norm(label.forces), on_cell)

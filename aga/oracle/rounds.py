@@ -15,7 +15,8 @@ from aga.oracle.validation import Output, force_norm
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Label
 
-__all__ = ["Round", "Step", "Walk", "best_step", "borne_out", "steps_before", "walked"]
+__all__ = ["End", "Round", "Step", "Walk", "best_end", "best_step"]
+__all__ += ["borne_out", "steps_before", "walked"]
 
 SAME_PLACE = 1e-4
 """Å; programs print positions and cells with more digits than that."""
@@ -62,6 +63,44 @@ class Walk:
     best: Candidate
     evaluations: int
     steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """Where a round ended: the structure, its fresh single point, and how far it is from rest.
+
+    ``enthalpy`` in eV; ``residual`` the largest force on an atom, or on the cell per atom, in
+    eV/Å or eV.
+    """
+
+    candidate: Candidate
+    label: Label
+    enthalpy: float
+    residual: float
+
+    @classmethod
+    def of(cls, candidate: Candidate, label: Label, pressure: float) -> End:
+        """Judge a structure by its single point at a pressure in eV/Å³."""
+        stress: FloatArray = label.stress if label.stress is not None else np.zeros(6)
+        excess = stress + pressure * np.array([1, 1, 1, 0, 0, 0])
+        on_cell = float(np.abs(excess).max()) * candidate.volume / len(candidate)
+        return cls(
+            candidate=candidate,
+            label=label,
+            enthalpy=label.energy + pressure * candidate.volume,
+            residual=max(force_norm(label.forces), on_cell),
+        )
+
+
+def best_end(ends: Sequence[End]) -> End:
+    """Give the end nearest to rest among those whose enthalpies can't be told from the lowest.
+
+    Cells of different rounds have different plane waves and k-points, so that an end may seem
+    lower by as much as these are worth without being nearer to a minimum.
+    """
+    lowest = min(end.enthalpy for end in ends)
+    alike = [end for end in ends if end.enthalpy - lowest <= ENERGY_AGREES * len(end.candidate)]
+    return min(alike, key=lambda end: end.residual)
 
 
 def best_step(history: Sequence[Step], pressure: float, *, arrived: bool) -> Step:

@@ -17,6 +17,7 @@ __all__ = [
     "stage_name",
     "strict_group",
     "times_found",
+    "unfinished_lines",
     "unicode_minus",
 ]
 
@@ -84,3 +85,15 @@ def duration(seconds: float | None) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def unfinished_lines(status: dict[str, Any]) -> list[str]:
+    """Tell which final relaxations are not at rest and what brings them there; mostly nothing."""
+    names = status.get("unfinished_relaxations", [])
+    if not names:
+        return []
+    told = (
+        f"not at rest at the end of the final relaxation: {', '.join(names)}; their energies are "
+        "upper bounds. More oracle.relax_steps, a higher cutoff or denser k-points bring them there"
+    )
+    return [told]

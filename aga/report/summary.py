@@ -19,6 +19,7 @@ from aga.report.rows import (
     prototype_name,
     strict_group,
     times_found,
+    unfinished_lines,
     unicode_minus,
 )
 from aga.store.handle import Found, SearchHandle
@@ -154,6 +155,7 @@ def summary_markdown(
         f"- iterations: {status['iteration']}, generations: {status['generation']}",
         f"- reference energy+force evaluations of the loop: {_used(status)}",
         f"- reference evaluations of the final relaxations: {status['refine_calls']}",
+        *(f"- {line}" for line in unfinished_lines(status)),
         f"- structures proposed: {status['structures']}",
         f"- time: {duration(status['elapsed'])}",
         "",

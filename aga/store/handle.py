@@ -134,14 +134,18 @@ class SearchHandle:
 
         Energies in eV/atom, times in ISO 8601 (UTC), ``elapsed`` in seconds. ``structures``
         counts those proposed, ``best`` is the first of :meth:`best`, ``spread`` the
-        committee's standard deviation for it, ``steps`` counts by kind and state.
+        committee's standard deviation for it, ``steps`` counts by kind and state,
+        ``unfinished_relaxations`` names the final ones that ended before they were at rest.
         """
         from aga.store.documents import plain, utcnow  # noqa: PLC0415 - loads NumPy
 
         search = self.repository.get_search(self.id)
         steps: dict[str, Counter[str]] = {}
+        unfinished = []
         for step in self.repository.list_steps(self.id):
             steps.setdefault(step.kind, Counter())[step.state] += 1
+            if step.kind == "refine" and not (step.result or {}).get("converged", True):
+                unfinished.append(step.key)
         stages = self._count_stages()
         best = next(iter(self.best(1)), None)
         copied = ("formula", "state", "reason", "verdict", "phase", "generation", "iteration")
@@ -152,6 +156,7 @@ class SearchHandle:
             "schema": SCHEMA,
             "search": self.id,
             **{key: search[key] for key in (*copied, *counts)},
+            "unfinished_relaxations": unfinished,
             "remedy": search.get("remedy"),
             "budget": search["settings"]["search"]["budget"],
             "structures": sum(n for stage, n in stages.items() if stage != "result"),

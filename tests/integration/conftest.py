@@ -276,7 +276,7 @@ class SmallSearch:
         uri: str,
         *,
         initial: int = 6,
-        oracle: str | None = None,
+        oracle: str | dict[str, Any] | None = None,
         search: dict[str, Any] | None = None,
         **machine: Any,
     ) -> None:
@@ -286,7 +286,7 @@ class SmallSearch:
         tree = self.TREE | {"machine": {"run_dir": str(folder / "runs"), **machine}}
         tree["search"] = {**tree["search"], "initial_structures": initial, **(search or {})}
         if oracle:
-            tree["oracle"] = {"engine": oracle}
+            tree["oracle"] = {"engine": oracle} if isinstance(oracle, str) else oracle
         self.settings = Settings.model_validate(tree)
         self.file = folder / "si4.yaml"
         self.file.write_text(json.dumps(tree))  # JSON is YAML

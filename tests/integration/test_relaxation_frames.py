@@ -17,6 +17,7 @@ from aga.oracle.registry import build_oracle
 from aga.oracle.tersoff import Tersoff
 from aga.potential.committee import NetworkCommittee
 from aga.potential.relax.relaxer import BatchedRelaxer
+from aga.report.rows import unfinished_lines
 from aga.store.handle import SearchHandle
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Frame, Label
@@ -191,6 +192,22 @@ def test_steps_of_another_basis_are_told_of(
     assert len(told) == len(search.repository.list_steps(search.id, kind="refine"))
     assert all("cutoff" in event["message"] for event in told)
     assert all(event["facts"]["steps"] > 0 for event in told)
+
+
+@pytest.mark.embedded
+def test_a_relaxation_that_is_not_at_rest_is_told_of(new_search: Callable[..., Any]) -> None:
+    search = new_search(oracle={"engine": "tersoff", "relax_steps": 1})
+    search.add()
+    search.drain()
+    assert search.state == "finished"
+    relaxed = search.repository.list_steps(search.id, kind="refine")
+    told = [e for e in search.repository.events(search.id) if e["kind"] == "relaxation_unfinished"]
+    assert {event["facts"]["name"] for event in told} == {step.key for step in relaxed}
+    assert all("oracle.relax_steps" in event["message"] for event in told)
+    status = SearchHandle(search.repository, search.id).status()
+    assert status["unfinished_relaxations"] == [step.key for step in relaxed]
+    (line,) = unfinished_lines(status)
+    assert all(step.key in line for step in relaxed)
 
 
 @pytest.mark.embedded

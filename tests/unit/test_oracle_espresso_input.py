@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
+from ase.stress import full_3x3_to_voigt_6_stress
 from pydantic import ValidationError
+from scipy.spatial.transform import Rotation
 
 from aga.config.load import load_settings
 from aga.config.schema import MachineSettings, OracleSettings
 from aga.oracle.espresso_input import EspressoOptions, cutoffs, scf_inputs, write_input
-from aga.oracle.lattice import few_symmetries, kpoint_grid, reduced_cell
+from aga.oracle.lattice import Axes, few_symmetries, kpoint_grid, reduced_cell
 from aga.oracle.pseudopotentials import choose_pseudopotentials, read_header
 from aga.oracle.registry import check_oracle
 from aga.structure.candidate import Candidate
@@ -203,6 +206,58 @@ def test_symmetries_are_counted() -> None:
     atoms.positions[1] += [0.1, 0.03, -0.05]
     atoms.set_cell(atoms.cell[:] @ (np.eye(3) + np.triu(np.full((3, 3), 0.07), 1)))
     assert few_symmetries(Candidate.from_ase(atoms, name="a"))
+
+
+def test_axes_and_origin_are_those_of_the_tables() -> None:
+    """Whichever way a crystal of rutile lies: its fourfold axis along z, Ti at the origin."""
+    a, c, u = 4.59, 2.96, 0.305
+    rutile = Atoms(
+        "Ti2O4",
+        cell=[a, a, c],
+        scaled_positions=[
+            (0, 0, 0),
+            (0.5, 0.5, 0.5),
+            (u, u, 0),
+            (-u, -u, 0),
+            (0.5 + u, 0.5 - u, 0.5),
+            (0.5 - u, 0.5 + u, 0.5),
+        ],
+        pbc=True,
+    )
+    straight = Candidate.from_ase(rutile, name="a")
+    turn = Rotation.from_rotvec([0.4, -1.1, 0.7]).as_matrix()
+    lying = straight.moved(
+        (straight.positions + np.array([0.3, 1.7, -0.9])) @ turn, straight.cell @ turn
+    )
+    axes = Axes.of(lying)
+    turned = axes.turned(lying)
+    np.testing.assert_allclose(np.abs(turned.cell[2]), [0, 0, c], atol=1e-6)
+    halves = 2 * turned.positions[:2] @ np.linalg.inv(turned.cell)
+    np.testing.assert_allclose(halves, np.rint(halves), atol=1e-5)
+    back = axes.turned_back(turned)
+    np.testing.assert_allclose(back.positions, lying.positions, atol=1e-12)
+    np.testing.assert_allclose(back.cell, lying.cell, atol=1e-12)
+
+
+def test_forces_and_stresses_turn_back_with_the_crystal() -> None:
+    turn = Rotation.from_rotvec([0.4, -1.1, 0.7]).as_matrix()
+    axes = Axes(rotation=turn, origin=np.zeros(3))
+    pull = np.array([0.3, -0.2, 0.5])
+    np.testing.assert_allclose(axes.forces_back(pull[None] @ turn), pull[None], atol=1e-12)
+    tensor = np.outer(pull, pull)
+    told = full_3x3_to_voigt_6_stress(turn.T @ tensor @ turn)
+    np.testing.assert_allclose(
+        axes.stress_back(told), full_3x3_to_voigt_6_stress(tensor), atol=1e-12
+    )
+
+
+def test_a_triclinic_crystal_stays_where_it_is() -> None:
+    atoms = bulk("Si", a=5.4)
+    atoms.set_cell(atoms.cell[:] @ (np.eye(3) + np.triu(np.full((3, 3), 0.07), 1)))
+    candidate = Candidate.from_ase(atoms, name="a")
+    turned = Axes.of(candidate).turned(candidate)
+    np.testing.assert_array_equal(turned.positions, candidate.positions)
+    np.testing.assert_array_equal(turned.cell, candidate.cell)
 
 
 def test_templates_are_valid_settings() -> None:

@@ -9,7 +9,16 @@ import pytest
 from ase.build import bulk
 
 from aga.oracle.path import path_points
-from aga.oracle.rounds import Step, Walk, best_step, borne_out, steps_before, walked
+from aga.oracle.rounds import (
+    End,
+    Step,
+    Walk,
+    best_end,
+    best_step,
+    borne_out,
+    steps_before,
+    walked,
+)
 from aga.oracle.validation import Output
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Label
@@ -99,3 +108,26 @@ def test_steps_that_no_label_could_be_are_no_points() -> None:
     points = path_points(START, [*steps, (blown_up, good)], max_force=100.0, source="test")
     assert [point.energy for point in points] == [-8.0]
     assert len(path_points(START, steps, max_force=1000.0, source="test")) == 2
+
+
+def end(energy: float, force: float = 0.0, stress: float = 0.0, pressure: float = 0.0) -> End:
+    return End.of(START, fresh(output(energy, force, stress)), pressure)
+
+
+def test_how_far_from_rest() -> None:
+    assert end(-9.0, force=0.03).residual == pytest.approx(0.03)
+    assert end(-9.0, stress=-0.002).residual == pytest.approx(0.002 * START.volume / 2)
+    under_pressure = end(-9.0, stress=-0.05, pressure=0.05)
+    assert under_pressure.residual == pytest.approx(0.05 * START.volume / 2)  # in y and z
+    assert under_pressure.enthalpy == pytest.approx(-9.0 + 0.05 * START.volume)
+
+
+def test_the_end_at_rest_is_the_best_though_another_grid_says_one_is_lower() -> None:
+    unfinished, finished = end(-9.003, force=0.2), end(-9.0, force=0.02)
+    assert best_end([unfinished, finished]) is finished
+    assert best_end([finished, unfinished]) is finished
+
+
+def test_an_end_far_above_the_lowest_is_not_the_best() -> None:
+    low, high = end(-9.0, force=0.2), end(-8.9, force=0.001)
+    assert best_end([low, high]) is low

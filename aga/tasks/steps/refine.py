@@ -53,6 +53,7 @@ def refine(context: StepContext) -> dict[str, Any]:
     result = relaxed.renamed(f"{name}.ref", relaxed_lineage(start))
     path = path_frames(start, answer, oracle.name)
     _tell_what_is_missing(context, answer)
+    _tell_if_unfinished(context, answer)
     frames = [labelled_frame(result, answer, oracle.name), *path]
     repository.put_frames(search_id, context.step.iteration, frames, pending=False)
     waiting.remove()
@@ -103,6 +104,25 @@ def _tell_what_is_missing(context: StepContext, answer: Label) -> None:
             name=name,
             steps=unlike,
         )
+
+
+def _tell_if_unfinished(context: StepContext, answer: Label) -> None:
+    """Log that a relaxation ended before it was at rest; its energy is that of where it ended."""
+    if answer.details.get("converged", True):
+        return
+    name = context.step.key
+    residual = answer.details.get("residual")
+    left = "" if residual is None else f" ({residual:.3f} eV/Å are left)"
+    limit = context.settings.oracle.relax_force
+    context.repository.log(
+        context.search_id,
+        "relaxation_unfinished",
+        f"{name}: its final relaxation ended above {limit:g} eV/Å{left}: with more "
+        "oracle.relax_steps, a higher cutoff or denser k-points it comes to rest",
+        name=name,
+        evaluations=answer.evaluations,
+        residual=residual,
+    )
 
 
 def _prepared(context: StepContext, start: Candidate) -> Candidate:
