@@ -140,8 +140,8 @@ class Espresso(ProgramEngine):
         """Write ``pw.in``, the crystal with the axes and the origin of the space-group tables.
 
         pw.x looks for symmetry along its own axes only, with translations that fit its grid. Of
-        a turned or moved crystal it finds no symmetry, and takes ten times the k-points for
-        diamond; where they are shifted they do not even have the symmetry of its lattice.
+        a turned or moved crystal it finds no symmetry, and takes four times the k-points for
+        diamond, or more; where they are shifted they do not even have the symmetry of its lattice.
         """
         turned = Axes.of(candidate).turned(candidate)
         write_input(directory / "pw.in", turned.to_ase(), inputs, self.files, seal)

@@ -32,8 +32,8 @@ RELAX_ROUNDS = 3
 
 NEARLY_SYMMETRIC = 0.05
 """Å; a structure this close to more symmetry is relaxed with it. The k-points of an almost
-symmetric cell are not symmetric: they cost up to 48 times as many, and pull the cell away from
-the symmetry that it has."""
+symmetric cell are not symmetric: they are many more, and pull the cell away from the symmetry
+that it has."""
 
 
 class ProgramEngine(Engine, Program):
