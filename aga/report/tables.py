@@ -144,8 +144,6 @@ def _shared(found: Sequence[Found]) -> dict[str, str]:
         "reference": {item.reference or "–" for item in found},
         "stage": {stage_name(item) for item in found},
     }
-    if len(found) < 2:
-        return {}
     return {name: texts.pop() for name, texts in values.items() if len(texts) == 1}
 
 

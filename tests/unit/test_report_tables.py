@@ -182,6 +182,14 @@ def test_structures_without_reference_energy_show_the_committee() -> None:
     assert "12.3" in text
 
 
+def test_one_structure_has_no_columns_that_say_what_the_title_can() -> None:
+    text = shown(structures_table([found("a")], title="structures found by Si8-1"))
+    title, *rest = text.strip().splitlines()
+    assert title.rstrip() == "structures found by Si8-1, Si2, tersoff, labelled"
+    assert "reference" not in "".join(rest)
+    assert shown(structures_table([], title="structures")).strip().startswith("structures")
+
+
 def test_enthalpies_are_shown_under_pressure() -> None:
     assert "enthalpy" in shown(structures_table([found("a", enthalpy_per_atom=-4.1)]))
 
