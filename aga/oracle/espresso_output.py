@@ -79,7 +79,8 @@ def read_steps(path: Path, candidate: Candidate) -> list[Step]:
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             images = list(read_espresso_out(file, index=slice(None)))
-        return [_step(image, candidate) for image in images]
+        axes = Axes.of(candidate)
+        return [_step(image, candidate, axes) for image in images]
     except OracleError:
         raise
     except Exception as error:
@@ -104,14 +105,13 @@ def message_of(run: Run) -> str:
     return last[-1] if last else "it printed nothing"
 
 
-def _step(image: Atoms, candidate: Candidate) -> Step:
+def _step(image: Atoms, candidate: Candidate, axes: Axes) -> Step:
     if list(image.get_atomic_numbers()) != list(candidate.numbers):
         raise OracleError(
             f"espresso: {candidate.name}: the output is of {image.get_chemical_formula()}, "
             f"not of {candidate.formula}",
             reason="garbage",
         )
-    axes = Axes.of(candidate)
     results: dict[str, Any] = image.calc.results
     forces, stress = results.get("forces"), results.get("stress")
     return Step(

@@ -15,8 +15,17 @@ from aga.oracle.validation import Output, force_norm
 from aga.structure.candidate import Candidate, FloatArray
 from aga.structure.protocols import Label
 
-__all__ = ["End", "Round", "Step", "Walk", "best_end", "best_step"]
-__all__ += ["borne_out", "steps_before", "walked"]
+__all__ = [
+    "End",
+    "Round",
+    "Step",
+    "Walk",
+    "best_end",
+    "best_step",
+    "borne_out",
+    "steps_before",
+    "walked",
+]
 
 SAME_PLACE = 1e-4
 """Å; programs print positions and cells with more digits than that."""

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
+from ase.cell import Cell
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from scipy.spatial.transform import Rotation
 
@@ -41,6 +43,14 @@ def diamond(pulled: float = 0.0) -> Candidate:
     return Candidate.from_ase(atoms, name="g001-003")
 
 
+def lonsdaleite() -> Candidate:
+    """Give hexagonal diamond."""
+    heights = [(1 / 3, 2 / 3, z) for z in (0.0625, 0.4375)]
+    places = [*heights, *(tuple(-x for x in place) for place in heights)]
+    cell = Cell.new([3.8, 3.8, 6.2, 90, 90, 120])
+    return Candidate.from_ase(Atoms("Si4", scaled_positions=places, cell=cell), name="g001-004")
+
+
 def turned(candidate: Candidate) -> Candidate:
     return candidate.moved(
         (candidate.positions + np.array([0.3, 1.7, -0.9])) @ TURN, candidate.cell @ TURN
@@ -53,9 +63,11 @@ def operations(folder: Path) -> int:
     return int(found.group(1)) if found else 1
 
 
-@pytest.mark.parametrize(("pulled", "symmetries"), [(0.0, 48), (0.2, 12)])
-def test_a_turned_crystal_is_the_same(tmp_path: Path, pulled: float, symmetries: int) -> None:
-    oracle, straight = engine(), diamond(pulled)
+@pytest.mark.parametrize(
+    ("straight", "symmetries"), [(diamond(), 48), (diamond(0.2), 12), (lonsdaleite(), 24)]
+)
+def test_a_turned_crystal_is_the_same(tmp_path: Path, straight: Candidate, symmetries: int) -> None:
+    oracle = engine()
     one = oracle.label(straight, tmp_path / "straight")
     other = oracle.label(turned(straight), tmp_path / "turned")
     assert operations(tmp_path / "straight") == symmetries
