@@ -24,11 +24,17 @@ __all__ = ["FILTERS", "measure_relaxation"]
 MAX_FORCE = 0.02
 """eV/Å on atoms, and eV per atom on the strain, for both."""
 
+STEPS = 500
+
 ASE_STEPS = 1000
 """ASE's FIRE needs more steps than quasi-Newton ones; few relaxations come so far."""
 
 SAME = 1e-3
 """eV/atom: minima closer than this are one."""
+
+AT_REST = 2e-3
+"""``MAX_FORCE`` of a minimum that is to be found again: where forces merely fell below the bound
+the way down may go on, and another path stops elsewhere on it."""
 
 RATTLE = 0.05
 """Å by which atoms are moved out of a minimum, to find it again."""
@@ -81,7 +87,7 @@ def measure_relaxation(
         a random cell falls into is a matter of the path. ``basins`` counts them where both
         start close to a minimum, and so should find it.
     """
-    relaxer = BatchedRelaxer(committee, Limits(max_force=MAX_FORCE, max_steps=500))
+    relaxer = BatchedRelaxer(committee, Limits(max_force=MAX_FORCE, max_steps=STEPS))
     relaxer.relax(candidates[:2])  # compiles
     progress(f"relaxing {len(candidates)} cells in one batch")
     ours = relaxer.relax(candidates)
@@ -111,9 +117,11 @@ def measure_relaxation(
 
 
 def _basins(
-    relaxer: BatchedRelaxer, committee: AnyCommittee, minima: Sequence[Relaxed]
+    relaxer: BatchedRelaxer, committee: AnyCommittee, ends: Sequence[Relaxed]
 ) -> dict[str, Any] | None:
     """Relax rattled minima by both; None where no relaxation found a minimum."""
+    to_rest = BatchedRelaxer(committee, Limits(max_force=AT_REST, max_steps=STEPS))
+    minima = to_rest.relax([r.candidate for r in ends])
     starts = [
         r.candidate.moved(
             r.candidate.positions + stream(k, "basins").normal(0.0, RATTLE, (len(r.candidate), 3))
