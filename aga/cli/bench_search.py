@@ -33,7 +33,15 @@ def search(  # noqa: PLR0913 - each is an option of the command
             show_default=False,
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each arm.")] = 20,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds",
+            min=1,
+            help="Runs of each arm. [default: 20; 100 of direct arms where a run takes a second]",
+            show_default=False,
+        ),
+    ] = None,
     cap: Annotated[
         int | None,
         typer.Option(

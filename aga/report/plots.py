@@ -30,6 +30,7 @@ __all__ = [
 
 # Okabe & Ito's palette, told apart with every kind of colour vision.
 BLUE, SKY, ORANGE, GREEN = "#0072B2", "#56B4E9", "#D55E00", "#009E73"
+PURPLE = "#CC79A7"
 _BAND = "#F2F2F2"
 INK = "#333333"
 

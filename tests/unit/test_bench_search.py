@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -351,6 +352,24 @@ def test_finished_runs_are_not_done_again(tmp_path: Path) -> None:
         assert len(again.missing(changed.jobs())) == 3
     aga = Job(problem=PROBLEMS["si8"], arm=ARMS["aga"], seed=0)
     assert aga.key() == replace(aga, problem=replace(aga.problem, calls=7)).key()
+
+
+def test_direct_arms_of_easy_problems_run_more_often_unless_asked() -> None:
+    asked = Comparison(
+        problems=[PROBLEMS["si8"], PROBLEMS["tio2-4"]], arms=[ARMS["ga"], ARMS["aga"]]
+    )
+
+    def runs(comparison: Comparison) -> Counter[tuple[str, str]]:
+        return Counter((job.problem.name, job.arm.name) for job in comparison.jobs())
+
+    assert runs(asked) == {
+        ("si8", "ga"): 20,
+        ("si8", "aga"): 20,
+        ("tio2-4", "ga"): 100,
+        ("tio2-4", "aga"): 20,
+    }
+    assert set(runs(replace(asked, seeds=3)).values()) == {3}
+    assert set(runs(replace(asked, quick=True)).values()) == {20}
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:

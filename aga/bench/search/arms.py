@@ -57,6 +57,15 @@ class Arm:
 _CERTAIN = {"search": {"acquisition": {"kappa": 0.0, "novelty_weight": 0.0}}}
 """Picks by predicted enthalpy alone."""
 
+_ONE_BY_ONE = {
+    "search": {
+        "initial_structures": 4,
+        "acquisition": {"picks_per_iteration": 1},
+        "convergence": {"stable_iterations": 20},
+    }
+}
+"""Each label is chosen by a committee that knows the one before."""
+
 _ADAPTIVE = "aga.bench.search.adaptive:adaptive"
 
 ARMS: dict[str, Arm] = {
@@ -73,6 +82,7 @@ ARMS: dict[str, Arm] = {
         ),
         Arm(name="aga-focal", target=_ADAPTIVE, direct=False, settings=_CERTAIN),
         Arm(name="aga-focal-uncertainty", target=_ADAPTIVE, direct=False, whole=True),
+        Arm(name="aga-one-by-one", target=_ADAPTIVE, direct=False, settings=_ONE_BY_ONE),
     )
 }
 """By name, in the order of the table."""

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from aga.bench.search.arms import ARMS
 from aga.bench.search.jobs import Record
 from aga.bench.search.summary import answer_of, found_at
-from aga.report.plots import BLUE, GREEN, INK, ORANGE, SKY
+from aga.report.plots import BLUE, GREEN, INK, ORANGE, PURPLE, SKY
 
 __all__ = ["success_figure"]
 
@@ -20,6 +20,7 @@ LOOKS = {
     "aga": (SKY, "-."),
     "aga-focal": (BLUE, "--"),
     "aga-focal-uncertainty": (BLUE, "-"),
+    "aga-one-by-one": (PURPLE, "-"),
 }
 """Colour and line of each arm."""
 

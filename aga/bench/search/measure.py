@@ -8,7 +8,7 @@ from typing import Any
 
 from aga.bench.search.arms import Arm
 from aga.bench.search.jobs import Job, Record, perform
-from aga.bench.search.problems import Problem
+from aga.bench.search.problems import SEEDS, Problem
 from aga.bench.search.provenance import provenance
 from aga.bench.search.results import ResultsFile
 from aga.bench.search.summary import summarise
@@ -24,23 +24,34 @@ Progress = Callable[[str, Record | None], None]
 class Comparison:
     """What is compared: every arm on every problem with ``seeds`` seeds, from 0.
 
-    ``cap`` replaces the problems' caps of reference calls; ``quick`` cuts all down to seconds.
+    ``seeds`` None: as many as the problem says for direct arms, and 20 for others; ``cap``
+    replaces the problems' caps of reference calls; ``quick`` cuts all down to seconds.
     """
 
     problems: Sequence[Problem]
     arms: Sequence[Arm]
-    seeds: int
+    seeds: int | None = None
     cap: int | None = None
     quick: bool = False
 
     def jobs(self) -> list[Job]:
         """Give all runs; the first seed of all comes first, so that each table is soon begun."""
-        return [
-            Job(problem=self._cut(problem), arm=arm, seed=seed)
-            for seed in range(self.seeds)
-            for problem in self.problems
+        rows = [
+            (problem, arm, self._runs(problem, arm))
+            for problem in map(self._cut, self.problems)
             for arm in self.arms
         ]
+        return [
+            Job(problem=problem, arm=arm, seed=seed)
+            for seed in range(max((runs for _, _, runs in rows), default=0))
+            for problem, arm, runs in rows
+            if seed < runs
+        ]
+
+    def _runs(self, problem: Problem, arm: Arm) -> int:
+        if self.seeds is not None:
+            return self.seeds
+        return problem.direct_seeds if arm.direct else SEEDS
 
     def _cut(self, problem: Problem) -> Problem:
         if self.cap is not None:
@@ -71,8 +82,8 @@ def measure_searches(
     Returns
     -------
     dict
-        ``seeds``, ``rows``, ``missing``, the number of runs that are not done, ``left_out``, how
-        many of these were done by another code, and what
+        ``seeds`` (None where each row has its own), ``rows``, ``missing``, the number of runs
+        that are not done, ``left_out``, how many of these were done by another code, and what
         :func:`aga.bench.search.provenance.provenance` says.
 
     Raises

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from aga.bench.search.problems import Problem, merged
+from aga.config import Settings
 from aga.config.base import Section
 from aga.config.composition import Composition
 from aga.config.load import settings_from_dict
@@ -17,7 +18,9 @@ from aga.config.messages import say
 from aga.config.yaml_tree import YamlTree, read_yaml, show_key
 from aga.errors import Problem as Wrong
 from aga.errors import SettingsError
-from aga.oracle.registry import check_oracle
+from aga.oracle.executables import EXECUTABLES
+from aga.oracle.registry import check_oracle, resolve_engine
+from aga.oracle.single_points import SINGLE_POINTS
 
 __all__ = ["ProblemFile", "load_problem"]
 
@@ -34,12 +37,14 @@ class ProblemFile(Section):
     oracle: dict[str, Any] = Field(default_factory=dict)
     potential: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
+    machine: dict[str, Any] = Field(default_factory=dict)
 
     def sections(self) -> dict[str, Any]:
         """Give the tree of settings."""
         composed = {"search": {"composition": str(self.composition)}}
         names = ("search", "oracle", "potential", "training")
-        return merged(composed, {name: getattr(self, name) for name in names})
+        tree = merged(composed, {name: getattr(self, name) for name in names})
+        return tree | ({"machine": self.machine} if self.machine else {})
 
     def per_atom(self) -> float | None:
         """Give the answer in eV/atom."""
@@ -75,12 +80,21 @@ def load_problem(path: Path) -> Problem:
         )
     return Problem(
         name=path.stem,
-        settings=read.sections(),
+        settings=_one_by_one(read.sections(), settings),
         answer=read.per_atom(),
         phase="as given" if read.answer is not None else "the lowest found",
         calls=read.reference_calls,
         relaxations=read.relaxations,
     )
+
+
+def _one_by_one(tree: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Let an external program be asked for single points, which can be counted one by one."""
+    name = resolve_engine(settings.oracle.engine, settings.search.atom_counts())
+    if name not in EXECUTABLES:
+        return tree
+    inner = {"engine": name, "options": settings.oracle.options}
+    return tree | {"oracle": tree["oracle"] | {"engine": SINGLE_POINTS, "options": inner}}
 
 
 def _wrong(error: ErrorDetails, tree: YamlTree) -> Wrong:

@@ -11,9 +11,15 @@ from typing import Any
 
 from aga.errors import InputError
 
-__all__ = ["PROBLEMS", "Problem", "find_problems", "merged"]
+__all__ = ["PROBLEMS", "SEEDS", "Problem", "find_problems", "merged"]
 
 Tree = Mapping[str, Any]
+
+SEEDS = 20
+"""Runs of each arm where nobody asks for another number."""
+
+MANY = 100
+"""Runs of direct arms that take a second and five relaxations: medians of 20 differ by half."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,8 @@ class Problem:
         What the answer is, and where it is from.
     calls, relaxations
         Caps of a run directly on the reference method.
+    direct_seeds
+        Runs of each direct arm where nobody asks for another number.
     """
 
     name: str
@@ -41,6 +49,7 @@ class Problem:
     phase: str = ""
     calls: int = 20_000
     relaxations: int = 1_000
+    direct_seeds: int = SEEDS
 
     def quick(self) -> Problem:
         """Give the same problem cut down to seconds: nothing is found, everything is used."""
@@ -60,7 +69,11 @@ class Problem:
             "oracle": {"relax_steps": 8},
         }
         return replace(
-            self, settings=merged(self.settings, small), calls=min(self.calls, 300), relaxations=6
+            self,
+            settings=merged(self.settings, small),
+            calls=min(self.calls, 300),
+            relaxations=6,
+            direct_seeds=SEEDS,
         )
 
 
@@ -109,18 +122,21 @@ PROBLEMS: dict[str, Problem] = {
             settings=_of("tersoff", "C8"),
             answer=-7.39552,
             phase="graphite, and other nets of flat threefold atoms",
+            direct_seeds=MANY,
         ),
         Problem(
             name="tio2-2",
             settings=_of("matsui-akaogi", "TiO2", 2),
             answer=-13.26859,
             phase="rutile",
+            direct_seeds=MANY,
         ),
         Problem(
             name="tio2-4",
             settings=_of("matsui-akaogi", "TiO2", 4),
             answer=-13.26859,
             phase="rutile",
+            direct_seeds=MANY,
             calls=60_000,
             relaxations=2_000,
         ),
