@@ -101,6 +101,8 @@ def test_the_page_gets_table_and_pictures(
     assert [json.loads(line)["problem"] for line in both.splitlines()] == ["cu-au", "c8"]
     assert quick(tmp_path / "elsewhere", "--arm", "random", *nothing) == 0
     assert page.read_text("utf-8") == text
+    assert quick(tmp_path / "elsewhere", "--arm", "random", "--arm", "ga", *nothing) == 0
+    assert "missing above: 1." in page.read_text("utf-8")
     page.write_text("no place\n", "utf-8")
     assert quick(tmp_path / "runs", "--arm", "random", "--page", str(page)) == 2
     assert "no place for the results" in capsys.readouterr().err

@@ -71,6 +71,8 @@ def write_page(page: Path, document: Mapping[str, Any], records: Sequence[Record
     ]
     said = footer(document)
     parts += [f"{said[0].upper()}{said[1:]}."] if said else []
+    missing = document["missing"]
+    parts += [f"Runs that are not done yet, and missing above: {missing}."] if missing else []
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     body = "\n\n".join(parts)
