@@ -192,6 +192,10 @@ def test_arms_differ_in_what_their_names_say() -> None:
     assert kept["aga"].search == kept["aga-focal"].search
     assert kept["aga"].training.focal_gamma == 0
     assert kept["ga"] == kept["random"] == kept["ase-ga"]
+    one_by_one = kept["aga-one-by-one"]
+    assert one_by_one.search.acquisition.picks_per_iteration == 1
+    assert one_by_one.search.acquisition.kappa == default.search.acquisition.kappa
+    assert one_by_one.training == default.training
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:
