@@ -25,6 +25,7 @@ MAX_FORCE = 0.02
 """eV/Å on atoms, and eV per atom on the strain, for both."""
 
 STEPS = 500
+"""Of ours; hardly a relaxation comes so far."""
 
 ASE_STEPS = 1000
 """ASE's FIRE needs more steps than quasi-Newton ones; few relaxations come so far."""

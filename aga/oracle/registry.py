@@ -24,7 +24,14 @@ from aga.structure.protocols import Oracle
 if TYPE_CHECKING:
     from aga.oracle.base import Engine
 
-__all__ = ["build_oracle", "check_oracle", "engine_names", "options_schema", "resolve_engine"]
+__all__ = [
+    "build_oracle",
+    "check_oracle",
+    "engine_class",
+    "engine_names",
+    "options_schema",
+    "resolve_engine",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +128,7 @@ def build_oracle(
     """
     composition = _composition(elements)
     name = resolve_engine(settings.engine, composition)
-    cls, problems = _load(name)
-    if cls is None:
-        raise SettingsError(problems)
+    cls = engine_class(name)
     _, problems = _options(cls, settings)
     problems += _coverage(cls, name, composition)
     if problems:
@@ -161,14 +166,25 @@ def check_oracle(
     return problems
 
 
+def engine_class(name: str) -> type[Engine]:
+    """Import the class of an engine, by its name or ``module:Class``.
+
+    Raises
+    ------
+    aga.errors.SettingsError
+        There is none.
+    """
+    cls, problems = _load(name)
+    if cls is None:
+        raise SettingsError(problems)
+    return cls
+
+
 def options_schema() -> dict[str, dict[str, Any]]:
     """Give the JSON Schema of ``oracle.options`` of every engine."""
     schemas = {}
     for name in ENGINES:
-        cls, problems = _load(name)
-        if cls is None:
-            raise SettingsError(problems)
-        schemas[name] = cls.Options.model_json_schema()
+        schemas[name] = engine_class(name).Options.model_json_schema()
     return schemas
 
 

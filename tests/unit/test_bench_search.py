@@ -28,6 +28,7 @@ from aga.bench.search.summary import found_at, summarise
 from aga.config import Settings
 from aga.errors import InputError, SettingsError, SiteError
 from aga.oracle.registry import build_oracle, check_oracle
+from aga.oracle.single_points import SINGLE_POINTS
 from aga.structure.candidate import Candidate
 from aga.structure.protocols import Relaxed
 
@@ -242,6 +243,24 @@ oracle: {engine: matsui-akaogi}
     assert own.relaxations == 50
     tree = Job(problem=own, arm=ARMS["ga"], seed=1).settings()
     assert tree.search.atom_counts() == {"O": 4, "Ti": 2}
+
+
+def test_engines_that_are_no_calculators_are_asked_for_single_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_engine.py").write_text(
+        "from aga.oracle.base import Engine\n"
+        "class Own(Engine):\n"
+        "    label = relax = lambda *_, **__: None\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "composition: Si8\noracle: {engine: 'own_engine:Own'}"
+    asked = Job(problem=load_problem(problem_file(tmp_path, text)), arm=ARMS["ga"], seed=0)
+    assert asked.settings().oracle.engine == SINGLE_POINTS
+    assert asked.settings().oracle.options == {"engine": "own_engine:Own", "options": {}}
+    text = "composition: Si8\noracle: {engine: tersoff}"
+    plain = Job(problem=load_problem(problem_file(tmp_path, text)), arm=ARMS["ga"], seed=0)
+    assert plain.settings().oracle.engine == "tersoff"
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from aga.config.messages import say
 from aga.config.yaml_tree import YamlTree, read_yaml, show_key
 from aga.errors import Problem as Wrong
 from aga.errors import SettingsError
-from aga.oracle.executables import EXECUTABLES
-from aga.oracle.registry import check_oracle, resolve_engine
+from aga.oracle.ase_engine import AseEngine
+from aga.oracle.registry import check_oracle, engine_class, resolve_engine
 from aga.oracle.single_points import SINGLE_POINTS
 
 __all__ = ["ProblemFile", "load_problem"]
@@ -42,9 +42,8 @@ class ProblemFile(Section):
     def sections(self) -> dict[str, Any]:
         """Give the tree of settings."""
         composed = {"search": {"composition": str(self.composition)}}
-        names = ("search", "oracle", "potential", "training")
-        tree = merged(composed, {name: getattr(self, name) for name in names})
-        return tree | ({"machine": self.machine} if self.machine else {})
+        names = ("search", "oracle", "potential", "training", "machine")
+        return merged(composed, {name: getattr(self, name) for name in names})
 
     def per_atom(self) -> float | None:
         """Give the answer in eV/atom."""
@@ -80,7 +79,7 @@ def load_problem(path: Path) -> Problem:
         )
     return Problem(
         name=path.stem,
-        settings=_one_by_one(read.sections(), settings),
+        settings=_by_single_points(read.sections(), settings),
         answer=read.per_atom(),
         phase="as given" if read.answer is not None else "the lowest found",
         calls=read.reference_calls,
@@ -88,10 +87,10 @@ def load_problem(path: Path) -> Problem:
     )
 
 
-def _one_by_one(tree: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """Let an external program be asked for single points, which can be counted one by one."""
+def _by_single_points(tree: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Ask an engine that is no calculator for single points, which can be counted one by one."""
     name = resolve_engine(settings.oracle.engine, settings.search.atom_counts())
-    if name not in EXECUTABLES:
+    if issubclass(engine_class(name), AseEngine):
         return tree
     inner = {"engine": name, "options": settings.oracle.options}
     return tree | {"oracle": tree["oracle"] | {"engine": SINGLE_POINTS, "options": inner}}
